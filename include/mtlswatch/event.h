@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the kernel programs and the agent: every record that crosses the ring buffer, and every
+ * value that the agent writes into the programs' maps. Plain C that clang -target bpf and g++ both accept.
+ * A record kind's number is never reused. Change a layout: raise MTLSWATCH_CONTRACT_VERSION in the same commit.
+ */
+#pragma once
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define MTLSWATCH_CONTRACT_VERSION 1
+
+enum mtlswatch_kind {
+	MTLSWATCH_KIND_CONNECTION = 1, /* struct mtlswatch_connection: a socket's facts, once, before its first io */
+	MTLSWATCH_KIND_IO = 2, /* struct mtlswatch_io: a turn, a prefix of a message, an end of stream */
+	MTLSWATCH_KIND_CLOSE = 3, /* struct mtlswatch_close: a TCP socket reached CLOSE */
+	MTLSWATCH_KIND_HANDSHAKE = 4, /* struct mtlswatch_handshake: a call that drives a TLS handshake returned */
+	MTLSWATCH_KIND_CERTIFICATE = 5, /* struct mtlswatch_certificate: part of one peer certificate's DER */
+	MTLSWATCH_KIND_PROCESS = 6, /* struct mtlswatch_process: exec, fork, exit, listen */
+	MTLSWATCH_KIND_LISTENER = 7, /* struct mtlswatch_connection of a listening socket, from the iterator only */
+	MTLSWATCH_KIND_COUNT = 8,
+};
+
+/* Every record begins with this header. Times are CLOCK_BOOTTIME nanoseconds. */
+struct mtlswatch_header {
+	__u32 kind; /* enum mtlswatch_kind */
+	__u32 size; /* bytes of the whole record */
+	__u64 time_ns;
+	__u64 records_lost; /* records of all kinds that found the ring full before this one was made */
+	__u32 pid; /* thread group id of the task that acted, in the initial pid namespace */
+	__u32 tid;
+};
+
+/* ---- sockets ------------------------------------------------------------------------------------------------ */
+
+enum mtlswatch_role {
+	MTLSWATCH_ROLE_UNKNOWN = 0, /* the socket is older than the observation of its process */
+	MTLSWATCH_ROLE_INGRESS = 1, /* accepted */
+	MTLSWATCH_ROLE_EGRESS = 2, /* connected */
+	MTLSWATCH_ROLE_OTHER = 3, /* neither: socket pairs and the like */
+};
+
+enum mtlswatch_connection_flags {
+	MTLSWATCH_CONNECTION_PREDATES = 1 << 0, /* existed before its process was observed */
+};
+
+#define MTLSWATCH_PATH_BYTES 108
+#define MTLSWATCH_COMM_BYTES 16
+
+struct mtlswatch_connection {
+	struct mtlswatch_header header;
+	__u64 cookie; /* the socket's identity for life: bpf_get_socket_cookie */
+	__u64 socket; /* Unix sockets: an opaque identity of this end ... */
+	__u64 peer_socket; /* ... and of the other end; equal values are the same end. 0 for TCP */
+	__u64 cgroup_id; /* of the task that connected, or first used, the socket */
+	__u32 netns; /* inode number of the network namespace */
+	__u32 uid; /* of that task, in the initial user namespace */
+	__u32 peer_pid; /* Unix sockets: who connected (accepted end) or listened (connected end); 0 for TCP */
+	__u16 family; /* AF_INET, AF_INET6 or AF_UNIX */
+	__u8 role; /* enum mtlswatch_role */
+	__u8 flags; /* enum mtlswatch_connection_flags */
+	__u16 local_port; /* host byte order */
+	__u16 remote_port;
+	__u32 reserved;
+	__u8 local_address[16]; /* IPv4 in the first 4 bytes */
+	__u8 remote_address[16];
+	char comm[MTLSWATCH_COMM_BYTES];
+	char path[MTLSWATCH_PATH_BYTES]; /* Unix: the listener's path; a leading NUL is an abstract name */
+	__u32 path_bytes;
+};
+
+enum mtlswatch_io_flags {
+	MTLSWATCH_IO_SEND = 1 << 0, /* else a receive */
+	MTLSWATCH_IO_TURN = 1 << 1, /* first of its direction after the other direction, or first at all */
+	MTLSWATCH_IO_END = 1 << 2, /* a receive returned 0 */
+	MTLSWATCH_IO_BLOCKED = 1 << 3, /* after this send the socket had no space left */
+	MTLSWATCH_IO_RESUMED = 1 << 4, /* the previous send on this socket had left it without space */
+	MTLSWATCH_IO_BACKEND = 1 << 5, /* the process is a protected backend: data is a request or a response */
+	MTLSWATCH_IO_RELATIVE = 1 << 6, /* Unix: position counts from the first observed byte, not from the stream's */
+	MTLSWATCH_IO_CUT = 1 << 7, /* more bytes of this call were due but could not be read */
+};
+
+/* How much of a message's beginning is copied out, per turn. */
+#define MTLSWATCH_BACKEND_PREFIX_BYTES 8192 /* a request head at a protected backend */
+#define MTLSWATCH_FIRST_BYTES 2048 /* a connection's first bytes elsewhere: a ClientHello, a request line */
+#define MTLSWATCH_HELLO_BYTES 256 /* the first bytes a TLS server sends: its ServerHello */
+#define MTLSWATCH_STATUS_BYTES 16 /* "HTTP/1.1 200 " and no more of a response */
+#define MTLSWATCH_IO_DATA_BYTES 2048 /* most data one record carries */
+
+struct mtlswatch_io {
+	struct mtlswatch_header header;
+	__u64 cookie;
+	__u64 position; /* stream position of data[0]: TCP sequence number (32 bits), or Unix bytes before it */
+	__u64 turn; /* ordinal of this connection's turns in this direction, from 1 */
+	__u64 witness_cookie; /* the connection this thread last received from, if another one; else 0 */
+	__u64 witness_position; /* where that connection's last received turn began */
+	__u64 witness_turn; /* that turn's ordinal */
+	__u32 length; /* bytes this call moved from position on */
+	__u32 flags; /* enum mtlswatch_io_flags */
+	__u32 captured_bytes; /* of them, how many data holds */
+	__u32 reserved;
+	__u8 data[]; /* captured_bytes, then zeros up to a size class: 0, 64, 512 or 2048 */
+};
+
+struct mtlswatch_close {
+	struct mtlswatch_header header;
+	__u64 cookie;
+};
+
+/* ---- TLS ---------------------------------------------------------------------------------------------------- */
+
+enum mtlswatch_handshake_flags {
+	MTLSWATCH_HANDSHAKE_VERIFIED = 1 << 0, /* verify_code was seen */
+	MTLSWATCH_HANDSHAKE_REASON = 1 << 1, /* reason was seen */
+	MTLSWATCH_HANDSHAKE_CONFLICT = 1 << 2, /* two accepted sockets were received from inside: bound to neither */
+	MTLSWATCH_HANDSHAKE_RECEIVED = 1 << 3, /* receive_result was seen */
+};
+
+struct mtlswatch_handshake {
+	struct mtlswatch_header header;
+	__u64 cookie; /* the connection that was received from inside this call; 0: unbound */
+	__u64 ssl; /* address of the SSL object: an identity within the process while it lives */
+	__u64 started_ns; /* when this call began */
+	__s32 result; /* SSL_do_handshake: 1 done, 0 or -1 not (yet) */
+	__s32 verify_code; /* X509_STORE_CTX_get_error */
+	__s32 reason; /* first library-20 reason raised inside: ERR_vset_error */
+	__s32 receive_result; /* last receive inside: bytes, 0 end of stream, or -errno */
+	__u32 certificates; /* how many were decoded inside */
+	__u32 flags; /* enum mtlswatch_handshake_flags */
+};
+
+#define MTLSWATCH_CERTIFICATE_DATA_BYTES 2048
+#define MTLSWATCH_CERTIFICATE_BYTES 16384 /* larger ones: only their length is told */
+#define MTLSWATCH_CHAIN_CERTIFICATES 8 /* later ones of a chain are not copied */
+
+struct mtlswatch_certificate {
+	struct mtlswatch_header header;
+	__u64 cookie; /* as in struct mtlswatch_handshake */
+	__u64 ssl;
+	__u32 index; /* in the chain, 0 is the leaf */
+	__u32 length; /* of the whole DER */
+	__u32 offset; /* of data in it */
+	__u32 captured_bytes; /* 0: could not be read, or too large */
+	__u8 data[MTLSWATCH_CERTIFICATE_DATA_BYTES];
+};
+
+/* ---- processes ---------------------------------------------------------------------------------------------- */
+
+enum mtlswatch_process_change {
+	MTLSWATCH_PROCESS_EXEC = 1,
+	MTLSWATCH_PROCESS_FORK = 2, /* header.pid is the new process */
+	MTLSWATCH_PROCESS_EXIT = 3, /* the thread group's leader ended */
+	MTLSWATCH_PROCESS_LISTEN = 4, /* a TCP socket began to listen */
+};
+
+struct mtlswatch_process {
+	struct mtlswatch_header header;
+	__u32 change; /* enum mtlswatch_process_change */
+	__u32 parent_pid;
+	__u32 observed; /* enum mtlswatch_observed of header.pid after the change */
+	__u16 port; /* LISTEN: local port, host byte order */
+	__u16 reserved;
+};
+
+/* Value of the map observed_processes; key: __u32 pid. */
+enum mtlswatch_observed {
+	MTLSWATCH_OBSERVED_BACKEND = 1 << 0, /* a protected backend: request heads and status lines are read */
+	MTLSWATCH_OBSERVED_SERVER = 1 << 1, /* may end TLS, or stands before a backend */
+	MTLSWATCH_OBSERVED_PEER = 1 << 2, /* has connected to a protected port; set by the kernel side */
+	MTLSWATCH_OBSERVED_LISTENER = 1 << 3, /* has begun to listen, not yet judged; set by the kernel side */
+	MTLSWATCH_OBSERVED_SCANNED = 1 << 4, /* its older sockets have been marked: an unmarked one is accepted */
+};
+
+/* Value of the per-CPU map record_counters; key: enum mtlswatch_kind. */
+struct mtlswatch_record_counter {
+	__u64 submitted;
+	__u64 dropped; /* the ring was full */
+};
+
+/* Keys of the per-CPU map failure_counters: helpers that failed, by place. */
+enum mtlswatch_failure {
+	MTLSWATCH_FAILURE_CONNECTION_STATE = 0, /* bpf_sk_storage_get */
+	MTLSWATCH_FAILURE_THREAD_STATE = 1, /* bpf_task_storage_get */
+	MTLSWATCH_FAILURE_READ_DATA = 2, /* bpf_probe_read_user of a message */
+	MTLSWATCH_FAILURE_READ_CERTIFICATE = 3, /* bpf_probe_read_user of a certificate */
+	MTLSWATCH_FAILURE_OBSERVE = 4, /* observed_processes is full */
+	MTLSWATCH_FAILURE_COUNT = 5,
+};
+
+#ifdef __cplusplus
+#define MTLSWATCH_ASSERT(condition) static_assert(condition, #condition)
+#else
+#define MTLSWATCH_ASSERT(condition) _Static_assert(condition, #condition)
+#endif
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_header) == 32);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_connection) == 248);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_io) == 96);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_close) == 40);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_handshake) == 80);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_certificate) == 64 + MTLSWATCH_CERTIFICATE_DATA_BYTES);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_process) == 48);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// An X.509 certificate as a log writes it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mtlswatch {
+
+/// A distinguished name: RFC 2253 text, and the attributes ECS has fields for.
+struct DistinguishedName {
+  std::string text;  ///< RFC 2253: "CN=alice,OU=Shop,O=Example,C=US"
+  std::vector<std::string> common_name;
+  std::vector<std::string> organization;
+  std::vector<std::string> organizational_unit;
+  std::vector<std::string> country;
+};
+
+/// A certificate that was presented. When it does not parse, parsed is false and only length and sha256 are filled
+/// (sha256 is empty when not all of its bytes were captured).
+struct Certificate {
+  bool parsed = false;
+  std::string parse_error;         ///< why not, for a human
+  std::uint32_t length_bytes = 0;  ///< of the DER
+  std::string sha256;              ///< over the DER, upper-case hex
+  DistinguishedName subject;
+  DistinguishedName issuer;
+  std::string serial_number;  ///< upper-case hex, no colons, no leading zero byte (X509_get_serialNumber)
+  std::int64_t not_before_s = 0;  ///< seconds since 1970-01-01T00:00:00Z
+  std::int64_t not_after_s = 0;
+  std::vector<std::string> alternative_names;  ///< SAN values without type: names, URIs, addresses, in order
+  std::string signature_algorithm;   ///< Go's names, as ECS asks: "SHA256-RSA", "ECDSA-SHA256"
+  std::string public_key_algorithm;  ///< "RSA", "ECDSA", "Ed25519"
+  std::string public_key_curve;      ///< "P-256"; empty where there is none
+  int public_key_bits = 0;
+  int version = 0;  ///< 3 for v3
+};
+
+}  // namespace mtlswatch

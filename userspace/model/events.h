@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the decode stage makes of the kernel's records: the input of correlation. All times are CLOCK_BOOTTIME
+// nanoseconds; a connection's id is its socket cookie.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "userspace/model/address.h"
+#include "userspace/model/certificate.h"
+#include "userspace/model/hello.h"
+#include "userspace/model/http.h"
+#include "userspace/model/process.h"
+
+namespace mtlswatch {
+
+using ConnectionId = std::uint64_t;
+
+/// The task that acted.
+struct Actor {
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+};
+
+enum class Role { kUnknown, kIngress, kEgress, kOther };
+
+struct ConnectionOpened {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  Role role = Role::kUnknown;
+  bool predates_agent = false;
+  bool is_unix = false;
+  std::uint64_t socket = 0;       ///< Unix: identity of this end
+  std::uint64_t peer_socket = 0;  ///< Unix: identity of the other end
+  std::uint32_t netns = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t peer_pid = 0;  ///< Unix
+  std::uint64_t cgroup_id = 0;
+  Endpoint local;   ///< Unix: the listener's path on the accepted end
+  Endpoint remote;  ///< Unix: the listener's path on the connected end
+  std::string process_name;
+};
+
+/// The connection this thread last received from, as seen at a send: the raw material of a witness.
+struct Witness {
+  ConnectionId id = 0;  ///< 0: none
+  std::uint64_t turn = 0;
+  std::uint64_t position = 0;  ///< stream position of that turn's first byte
+};
+
+/// A direction change, an end of stream, or a new witness on a connection.
+struct Turn {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  bool is_send = false;
+  bool first_of_turn = false;  ///< false: a later send that has a witness of its own
+  bool end_of_stream = false;
+  bool blocked = false;        ///< the send left the socket without space
+  bool resumed = false;        ///< the send before it had
+  bool relative_position = false;
+  std::uint64_t turn = 0;
+  std::uint64_t position = 0;
+  Witness witness;
+};
+
+/// The first bytes received on an ingress connection that is not a backend's.
+enum class FirstBytes { kTls, kHttp1, kHttp2, kProxyProtocol, kOther };
+struct ConnectionBegan {
+  std::uint64_t time_ns = 0;
+  ConnectionId id = 0;
+  FirstBytes kind = FirstBytes::kOther;
+};
+
+struct ClientHelloSeen {
+  std::uint64_t time_ns = 0;
+  ConnectionId id = 0;
+  ClientHello hello;
+};
+
+struct ServerHelloSeen {
+  std::uint64_t time_ns = 0;
+  ConnectionId id = 0;
+  ServerHello hello;
+};
+
+/// A protected backend has read a request head, or as much of one as could be read.
+struct RequestSeen {
+  std::uint64_t time_ns = 0;  ///< of the receive that brought its first byte
+  Actor actor;
+  ConnectionId id = 0;
+  std::uint64_t position = 0;  ///< stream position of its first byte
+  bool relative_position = false;
+  RequestHead head;
+};
+
+/// A protected backend has sent a status line that is not 1xx. status is 0 when the bytes are no HTTP response.
+struct ResponseSeen {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  int status = 0;
+  bool first_of_turn = false;
+};
+
+/// A call that drives a handshake returned.
+struct HandshakeStep {
+  std::uint64_t time_ns = 0;
+  std::uint64_t started_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;  ///< 0: unbound
+  bool conflict = false;  ///< bytes of two accepted sockets were received inside
+  std::uint64_t ssl = 0;
+  int result = 0;  ///< 1: established
+  std::optional<int> verify_code;     ///< X509_V_*
+  std::optional<int> reason;          ///< library-20 reason, SSL_R_*
+  std::optional<int> receive_result;  ///< bytes, 0 end of stream, -errno
+  std::uint32_t certificates = 0;
+};
+
+/// One certificate of the peer's chain.
+struct PeerCertificate {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  std::uint64_t ssl = 0;
+  std::uint32_t index = 0;  ///< 0: leaf
+  Certificate certificate;
+};
+
+struct ConnectionClosed {
+  std::uint64_t time_ns = 0;
+  ConnectionId id = 0;
+};
+
+enum class ProcessChangeKind { kExec, kFork, kExit, kListen };
+struct ProcessChange {
+  std::uint64_t time_ns = 0;
+  std::uint32_t pid = 0;
+  ProcessChangeKind kind = ProcessChangeKind::kExec;
+  std::uint32_t parent_pid = 0;
+};
+
+/// The kernel side dropped records between these two times.
+struct RecordsLost {
+  std::uint64_t from_ns = 0;
+  std::uint64_t to_ns = 0;
+  std::uint64_t count = 0;
+};
+
+/// Facts about a process became known or changed.
+struct ProcessKnown {
+  ProcessFacts facts;
+};
+
+/// The kernel clock has reached now_ns: deadlines are due.
+struct Tick {
+  std::uint64_t now_ns = 0;
+};
+
+using Event = std::variant<ConnectionOpened, Turn, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, RequestSeen, ResponseSeen,
+                           HandshakeStep, PeerCertificate, ConnectionClosed, ProcessChange, RecordsLost, ProcessKnown, Tick>;
+
+}  // namespace mtlswatch

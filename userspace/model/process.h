@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What /proc says about one process, and what discovery concluded from it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "userspace/model/address.h"
+
+namespace mtlswatch {
+
+/// A listening socket and the process that holds it.
+struct Listener {
+  std::uint32_t pid = 0;
+  std::uint32_t netns = 0;
+  std::uint32_t uid = 0;  ///< owner of the socket
+  Endpoint endpoint;
+};
+
+/// Why discovery takes a process for Django: one line a clue, with its weight.
+struct DetectionClue {
+  int score = 0;
+  std::string reason;
+};
+
+/// Facts about a process at one moment. Identity is (pid, start_time_ticks).
+struct ProcessFacts {
+  std::uint32_t pid = 0;
+  std::uint32_t parent_pid = 0;
+  std::uint64_t start_time_ticks = 0;  ///< /proc/PID/stat field 22
+  std::string name;                    ///< comm
+  std::string executable;              ///< readlink of exe, as the process's own mount namespace names it
+  std::string command_line;            ///< arguments joined by blanks, at most 512 bytes
+  std::string cgroup;                  ///< path of the cgroup v2 line, else of the first v1 line
+  std::uint32_t uid = 0;
+  bool executable_root_owned = false;  ///< and writable by root alone
+
+  /// Name of the configured or detected backend this process serves; empty if it is none.
+  std::string backend;
+  /// May hand an identity on: configured, or a root-owned executable with a listener of root or a system uid
+  /// (DESIGN section 5, rule 3). Backends never are by discovery.
+  bool front = false;
+  std::string front_reason;
+  /// Known proxy whose event loop is run-to-completion ("nginx"); empty if not known.
+  std::string known_proxy;
+  /// TLS library state: "attached", "partly", "blind" or "" when it maps none, and why.
+  std::string tls_coverage;
+  std::string tls_coverage_reason;
+  std::vector<DetectionClue> clues;
+  std::vector<Endpoint> listeners;
+};
+
+}  // namespace mtlswatch

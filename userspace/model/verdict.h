@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent says about one request, and about one handshake: the values behind the output contract
+// (DESIGN sections 5 and 6).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "userspace/model/address.h"
+#include "userspace/model/certificate.h"
+#include "userspace/model/events.h"
+#include "userspace/model/hello.h"
+#include "userspace/model/http.h"
+#include "userspace/model/process.h"
+
+namespace mtlswatch {
+
+enum class Verdict { kAuthenticated, kBypass, kUnknown, kExempt };
+enum class Confidence { kExact, kOneOf, kNone };
+
+/// event.reason of a request, the closed vocabulary of DESIGN section 5.
+enum class Reason {
+  kVerifiedClientCertificate,
+  kNoClientCertificate,
+  kClientCertificateNotVerified,
+  kPlaintextIngress,
+  kDirectConnection,
+  kResumedUnderOtherName,
+  kIdentityHeaderSpoofed,
+  kPredatesAgent,
+  kEventLoss,
+  kAmbiguous,
+  kProxyOriginated,
+  kUnsupportedTlsLibrary,
+  kUnsupportedBackendProtocol,
+  kPeerNotMonitored,
+  kFrontNotTrusted,
+  kUnboundSession,
+  kUnseenRequest,
+  kEarlyData,
+};
+
+const char* text(Verdict verdict);        ///< "authenticated", "bypass", "unknown", "exempt"
+const char* text(Confidence confidence);  ///< "exact", "one_of", "none"
+const char* text(Reason reason);          ///< "verified_client_certificate", ...
+Verdict verdict_of(Reason reason);        ///< each reason belongs to one verdict
+
+/// State of the TLS handshake of an ingress connection.
+enum class SessionState { kNone, kHandshaking, kEstablished, kFailed };
+
+/// TLS facts of one connection. Presented, verified, accepted and forwarded are separate facts: none is derived from
+/// another (SSL_get_verify_result is X509_V_OK when nothing was sent).
+struct Session {
+  SessionState state = SessionState::kNone;
+  std::uint64_t started_ns = 0;
+  std::uint64_t finished_ns = 0;  ///< established or failed; 0 while handshaking
+  std::optional<bool> resumed;    ///< absent where it cannot be known
+  /// Whether the client sent a certificate: known when one was seen, or when the handshake was a full one.
+  std::optional<bool> presented;
+  std::optional<int> verify_code;
+  std::optional<int> failure_reason;  ///< SSL_R_*
+  std::vector<Certificate> chain;     ///< leaf first
+  std::optional<ClientHello> client_hello;
+  std::optional<ServerHello> server_hello;
+  bool unsupported_library = false;  ///< TLS on the wire, and no probe saw its handshake
+};
+
+/// One handshake, ready to be written.
+struct HandshakeReport {
+  std::uint64_t time_ns = 0;  ///< of its end
+  std::string event_id;
+  Session session;
+  std::string outcome;  ///< event.outcome: success, failure, unknown
+  std::string reason;   ///< event.reason: "established", "certificate_verify_failed", "abandoned", ...
+  Endpoint source;
+  Endpoint destination;
+  bool bound = false;  ///< source and destination are known
+  ProcessFacts process;
+};
+
+/// One hop of a request's way, outermost first.
+struct Hop {
+  ProcessFacts process;
+  std::optional<Endpoint> source;
+  std::optional<Endpoint> destination;
+  bool tls = false;
+  Session session;
+  std::string evidence;  ///< "response witness", "peer socket", ...
+};
+
+/// What an identity header claimed, and how it compares with the certificate.
+struct Claim {
+  std::string header;
+  std::string kind;    ///< "subject", "serial", "verify", ...
+  std::string value;
+  std::string result;  ///< "matches", "contradicts", "not_checked"
+};
+
+struct Attribution {
+  std::string method = "none";  ///< "request+response", "response", "candidates", "peer", "none"
+  Confidence confidence = Confidence::kNone;
+  std::uint32_t candidates = 0;
+};
+
+/// One request that a protected backend read, judged.
+struct RequestReport {
+  std::uint64_t time_ns = 0;  ///< when the backend read its first byte
+  std::uint64_t response_ns = 0;  ///< when its final status was sent; 0 if none was seen
+  std::string event_id;
+  Verdict verdict = Verdict::kUnknown;
+  Reason reason = Reason::kAmbiguous;
+  std::optional<Verdict> worst_case;  ///< for unknown / ambiguous: the worst verdict among the candidates
+  Attribution attribution;
+  RequestHead head;
+  int status = 0;  ///< 0: none seen
+  std::string backend;
+  Endpoint server;                     ///< the backend's end of its connection
+  std::optional<Endpoint> source;      ///< the origin client
+  std::optional<Endpoint> destination; ///< the listener it reached
+  ProcessFacts process;                ///< the backend's worker
+  std::optional<ProcessFacts> peer_process;  ///< a local direct connection's process
+  std::vector<Hop> hops;               ///< outermost first
+  std::vector<Claim> claims;
+  std::optional<Certificate> certificate;  ///< the origin's leaf; absent for one_of
+  std::optional<Session> origin;           ///< the origin's session, where there is exactly one
+};
+
+/// Life and honesty of the sensor.
+struct AgentReport {
+  std::uint64_t time_ns = 0;
+  std::string event_id;
+  std::string action;   ///< agent-ready, agent-coverage, agent-loss, agent-stopping
+  std::string message;  ///< one plain sentence
+  std::uint64_t records_lost = 0;
+  std::vector<ProcessFacts> processes;  ///< agent-coverage, agent-ready: what is watched
+};
+
+using Report = std::variant<HandshakeReport, RequestReport, AgentReport>;
+
+}  // namespace mtlswatch
