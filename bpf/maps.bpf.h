@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All maps, and the state they hold. */
+#pragma once
+
+#include "kernel_types.h"
+
+#include <mtlswatch/event.h>
+
+#include <bpf/bpf_helpers.h>
+
+#define REPORTED_WITNESSES 4
+
+/* What is known of one socket. Lives in the socket. */
+struct connection_state {
+	__u64 cookie;
+	__u64 send_turn; /* ordinals of turns, from 1 */
+	__u64 receive_turn;
+	__u64 receive_position; /* where the last received turn began */
+	__u64 unix_sent_bytes;
+	__u64 unix_received_bytes;
+	__u64 reported[REPORTED_WITNESSES]; /* witnesses already told at sends on this connection */
+	__u64 cgroup_id; /* of the task that connected */
+	__u32 pid; /* of the task that connected or first used it */
+	__u32 tid;
+	__u32 uid;
+	__u32 reported_next;
+	__u32 receive_budget; /* bytes of the present message still to be copied out */
+	__u32 send_budget;
+	__u8 role; /* enum mtlswatch_role */
+	__u8 announced; /* its connection record is out */
+	__u8 last_was_send;
+	__u8 used; /* some bytes have moved */
+	__u8 blocked; /* the last send left no space */
+	__u8 ended; /* end of stream was told */
+	__u8 relative; /* Unix: counts do not start at the stream's first byte */
+	__u8 predates;
+	__u8 by_stranger; /* connected to a protected port by a process that was not observed until then */
+	char comm[MTLSWATCH_COMM_BYTES];
+};
+
+/* What one thread is doing. Lives in the thread. */
+struct thread_state {
+	__u64 received_cookie; /* the connection it last received from */
+	__u64 received_turn;
+	__u64 received_position;
+	__u64 ssl; /* inside a call that drives this handshake; 0: outside */
+	__u64 handshake_started_ns;
+	__u64 handshake_cookie; /* the accepted socket received from inside it */
+	__s32 verify_code;
+	__s32 reason;
+	__s32 receive_result;
+	__u32 certificates;
+	__u32 handshake_flags; /* enum mtlswatch_handshake_flags */
+};
+
+/* key: none, value: as above. Written by the socket programs and the iterator; the kernel frees it with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct connection_state);
+} connections SEC(".maps") __weak;
+
+/* key: none, value: as above. Written by socket and handshake programs; freed with the thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} threads SEC(".maps") __weak;
+
+/* key: thread group id, value: enum mtlswatch_observed. Written by the agent (discovery) and by connect, listen, fork
+ * and exec; deleted at exit. Full: the process stays unobserved, MTLSWATCH_FAILURE_OBSERVE counts it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} observed_processes SEC(".maps") __weak;
+
+/* key: TCP port in host order that a backend listens on, value: unused. Written by the agent. Full: the agent says so. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u16);
+	__type(value, __u8);
+} protected_ports SEC(".maps") __weak;
+
+struct listening_key {
+	__u32 netns;
+	__u32 port;
+};
+
+/* key: a listening TCP port, value: unused. Written by the iterator's first pass, read by its second; the agent empties
+ * it before each scan. Full: accepted sockets of that port are taken for connected ones and stay without a session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct listening_key);
+	__type(value, __u8);
+} listening_ports SEC(".maps") __weak;
+
+/* The way out. The agent sets its size and drains it; a full ring drops the record and counts it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} records SEC(".maps") __weak;
+
+/* key: enum mtlswatch_kind. Written at every reserve, read by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MTLSWATCH_KIND_COUNT);
+	__type(key, __u32);
+	__type(value, struct mtlswatch_record_counter);
+} record_counters SEC(".maps") __weak;
+
+/* key: enum mtlswatch_failure. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MTLSWATCH_FAILURE_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} failure_counters SEC(".maps") __weak;
+
+/* Set by the agent before load. */
+extern const volatile __u32 agent_pid; /* never observed */
+extern const volatile __u64 socket_identity_key; /* hides kernel addresses of Unix sockets */
+
+static __always_inline void count_failure(__u32 place)
+{
+	__u64 *count = bpf_map_lookup_elem(&failure_counters, &place);
+	if (count)
+		*count += 1;
+}
+
+static __always_inline __u32 current_pid(void)
+{
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
+/* enum mtlswatch_observed of a process, 0 if it is none of ours. */
+static __always_inline __u32 observed(__u32 pid)
+{
+	__u32 *flags = bpf_map_lookup_elem(&observed_processes, &pid);
+	return flags ? *flags : 0;
+}
+
+static __always_inline void observe(__u32 pid, __u32 flags)
+{
+	__u32 *present = bpf_map_lookup_elem(&observed_processes, &pid);
+	if (pid == agent_pid)
+		return;
+	if (present)
+		__sync_fetch_and_or(present, flags);
+	else if (bpf_map_update_elem(&observed_processes, &pid, &flags, BPF_ANY))
+		count_failure(MTLSWATCH_FAILURE_OBSERVE);
+}

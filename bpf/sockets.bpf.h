@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Following messages through the sockets of observed processes. The hooks are thin (sockets.bpf.c); this is the core
+ * that any source of "so many bytes moved on this socket" can call.
+ */
+#pragma once
+
+#include "connection.bpf.h"
+#include "thread.bpf.h"
+#include "user_message.bpf.h"
+
+/* One io record before it is written: its header fields and where its data lies in user memory. */
+struct io_part {
+	__u64 cookie;
+	__u64 position;
+	__u64 turn;
+	struct mtlswatch_io_witness {
+		__u64 cookie;
+		__u64 position;
+		__u64 turn;
+	} witness;
+	__u64 user_data;
+	__u32 captured; /* bytes wanted from user_data */
+	__u32 length;
+	__u32 flags;
+};
+
+static __always_inline void write_io(const struct io_part *part, const __u32 data_class)
+{
+	const __u32 size = sizeof(struct mtlswatch_io) + data_class;
+	struct mtlswatch_io *io = bpf_ringbuf_reserve(&records, size, 0);
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 captured = part->captured;
+	count_record(MTLSWATCH_KIND_IO, !io);
+	if (!io)
+		return;
+	stamp(&io->header, MTLSWATCH_KIND_IO, size, pid_tgid >> 32, (__u32)pid_tgid);
+	io->cookie = part->cookie;
+	io->position = part->position;
+	io->turn = part->turn;
+	io->witness_cookie = part->witness.cookie;
+	io->witness_position = part->witness.position;
+	io->witness_turn = part->witness.turn;
+	io->length = part->length;
+	io->flags = part->flags;
+	io->captured_bytes = 0;
+	io->reserved = 0;
+	if (data_class) {
+		if (captured > data_class)
+			captured = data_class;
+		zero_data(io->data, data_class);
+		if (captured && !bpf_probe_read_user(io->data, captured, (void *)part->user_data)) {
+			io->captured_bytes = captured;
+		} else if (captured) {
+			io->flags |= MTLSWATCH_IO_CUT;
+			count_failure(MTLSWATCH_FAILURE_READ_DATA);
+		}
+	}
+	submit_record(io);
+}
+
+static __noinline int emit_io(const struct io_part *part)
+{
+	if (!part)
+		return 0;
+	if (part->captured == 0)
+		write_io(part, 0);
+	else if (part->captured <= 64)
+		write_io(part, 64);
+	else if (part->captured <= 512)
+		write_io(part, 512);
+	else
+		write_io(part, MTLSWATCH_IO_DATA_BYTES);
+	return 0;
+}
+
+/* One record per 2,048 wanted bytes: the first carries the turn and the witness, the others continue it. */
+static __always_inline void emit_message(struct io_part *part, __u32 wanted)
+{
+	const __u32 length = part->length;
+	const __u32 most = MTLSWATCH_IO_DATA_BYTES;
+	for (int i = 0; i < MTLSWATCH_BACKEND_PREFIX_BYTES / MTLSWATCH_IO_DATA_BYTES; i++) {
+		part->captured = wanted < most ? wanted : most;
+		wanted -= part->captured;
+		part->length = wanted ? part->captured : length - i * most;
+		emit_io(part);
+		if (!wanted)
+			return;
+		part->position += part->captured;
+		part->user_data += part->captured;
+		part->flags &= ~MTLSWATCH_IO_TURN;
+		part->witness.cookie = 0;
+	}
+}
+
+static __always_inline struct connection_state *connection_of(struct sock *sk, __u32 process)
+{
+	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state) {
+		count_failure(MTLSWATCH_FAILURE_CONNECTION_STATE);
+		return 0;
+	}
+	if (state->cookie)
+		return state;
+	state->cookie = bpf_get_socket_cookie(sk);
+	set_owner(state);
+	if (is_unix_stream(sk)) {
+		state->role = unix_role(sk);
+		state->relative = !(process & MTLSWATCH_OBSERVED_SCANNED);
+		state->predates = state->relative;
+	} else {
+		state->role = process & MTLSWATCH_OBSERVED_SCANNED ? MTLSWATCH_ROLE_INGRESS : MTLSWATCH_ROLE_UNKNOWN;
+	}
+	return state;
+}
+
+/* Requests are read at sockets that a backend accepted; what it sends to databases and others is not looked at. */
+static __always_inline _Bool is_followed(const struct connection_state *state, __u32 process)
+{
+	return state->role != MTLSWATCH_ROLE_OTHER &&
+	       !(process & MTLSWATCH_OBSERVED_BACKEND && state->role == MTLSWATCH_ROLE_EGRESS);
+}
+
+static __always_inline _Bool already_reported(struct connection_state *state, __u64 witness)
+{
+	for (int i = 0; i < REPORTED_WITNESSES; i++)
+		if (state->reported[i] == witness)
+			return 1;
+	state->reported[state->reported_next++ % REPORTED_WITNESSES] = witness;
+	return 0;
+}
+
+/* What this thread received last, if that was on another connection. Returns whether it is news on this one. */
+static __always_inline _Bool take_witness(struct io_part *part, struct connection_state *state,
+					  const struct thread_state *thread)
+{
+	if (!thread || !thread->received_cookie || thread->received_cookie == state->cookie)
+		return 0;
+	part->witness.cookie = thread->received_cookie;
+	part->witness.turn = thread->received_turn;
+	part->witness.position = thread->received_position;
+	return !already_reported(state, thread->received_cookie << 20 ^ thread->received_turn);
+}
+
+static __always_inline _Bool has_no_space(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, flags) >> SOCK_NOSPACE & 1;
+}
+
+/* Sends of a backend: the status line, and no more. Any send may begin a response, since requests can be pipelined. */
+static __always_inline __u32 status_bytes(const struct user_buffer *buffer, __u32 moved)
+{
+	char start[5] = {};
+	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)buffer->address))
+		return 0;
+	if (start[0] != 'H' || start[1] != 'T' || start[2] != 'T' || start[3] != 'P' || start[4] != '/')
+		return 0;
+	return moved < MTLSWATCH_STATUS_BYTES ? moved : MTLSWATCH_STATUS_BYTES;
+}
+
+static __always_inline void begin_send(struct io_part *part, struct sock *sk, struct connection_state *state,
+				       __u32 moved)
+{
+	part->cookie = state->cookie;
+	part->length = moved;
+	part->flags = MTLSWATCH_IO_SEND;
+	if (state->blocked)
+		part->flags |= MTLSWATCH_IO_RESUMED;
+	if (state->relative)
+		part->flags |= MTLSWATCH_IO_RELATIVE;
+	if (moved && (!state->last_was_send || !state->used)) {
+		part->flags |= MTLSWATCH_IO_TURN;
+		state->send_turn++;
+		state->last_was_send = 1;
+	}
+	part->turn = state->send_turn;
+	part->position = state->unix_sent_bytes;
+	if (is_tcp(sk))
+		part->position = sent_until(sk) - moved;
+	state->unix_sent_bytes += moved;
+}
+
+static __always_inline void follow_send(struct sock *sk, int result, __u32 process)
+{
+	struct connection_state *state = connection_of(sk, process);
+	struct thread_state *thread = thread_of_current(0);
+	struct user_buffer buffer = {};
+	struct io_part part = {};
+	__u32 moved = result > 0 ? result : 0, wanted = 0;
+	_Bool blocked, tell;
+	if (!state || !is_followed(state, process))
+		return;
+	if (is_tcp(sk) && !state->used && state->role != MTLSWATCH_ROLE_EGRESS && moved)
+		state->predates |= BPF_CORE_READ((struct tcp_sock *)sk, bytes_received) != 0;
+	begin_send(&part, sk, state, moved);
+	blocked = state->role != MTLSWATCH_ROLE_EGRESS && has_no_space(sk);
+	if (blocked)
+		part.flags |= MTLSWATCH_IO_BLOCKED;
+	tell = part.flags & MTLSWATCH_IO_TURN || blocked != state->blocked;
+	state->blocked = blocked;
+	if (moved)
+		state->used = 1;
+	if (!state->announced)
+		announce(sk, state);
+	if (process & MTLSWATCH_OBSERVED_BACKEND) {
+		part.flags |= MTLSWATCH_IO_BACKEND;
+		user_buffer_of_current(&buffer);
+		wanted = status_bytes(&buffer, moved);
+	} else {
+		tell |= take_witness(&part, state, thread) && moved;
+		if (state->send_budget && moved) {
+			user_buffer_of_current(&buffer);
+			wanted = moved < state->send_budget ? moved : state->send_budget;
+			state->send_budget -= wanted;
+		}
+	}
+	if (!tell && !wanted)
+		return;
+	part.user_data = buffer.address;
+	part.captured = wanted;
+	emit_io(&part);
+}
+
+/* How many bytes of the message that now begins are wanted. */
+static __always_inline void begin_receive_budget(struct connection_state *state, __u32 process)
+{
+	if (process & MTLSWATCH_OBSERVED_BACKEND)
+		state->receive_budget = MTLSWATCH_BACKEND_PREFIX_BYTES;
+	else if (!state->used && state->role != MTLSWATCH_ROLE_EGRESS)
+		state->receive_budget = MTLSWATCH_FIRST_BYTES;
+	else
+		state->receive_budget = 0;
+}
+
+/* A TLS server's first bytes tell how long the ClientHello is, and that a ServerHello will follow. */
+static __always_inline void learn_first_bytes(struct connection_state *state, __u64 address, __u32 moved)
+{
+	__u8 start[5] = {};
+	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)address))
+		return;
+	if (start[0] != 0x16 || start[1] != 3)
+		return;
+	__u32 hello = sizeof(start) + (start[3] << 8 | start[4]);
+	if (hello < state->receive_budget)
+		state->receive_budget = hello;
+	state->send_budget = MTLSWATCH_HELLO_BYTES;
+}
+
+static __always_inline void begin_receive(struct io_part *part, struct sock *sk, struct connection_state *state,
+					  __u32 moved, __u32 process)
+{
+	part->cookie = state->cookie;
+	part->length = moved;
+	part->position = state->unix_received_bytes;
+	if (is_tcp(sk))
+		part->position = received_until(sk) - moved;
+	state->unix_received_bytes += moved;
+	if (state->relative)
+		part->flags |= MTLSWATCH_IO_RELATIVE;
+	if (process & MTLSWATCH_OBSERVED_BACKEND)
+		part->flags |= MTLSWATCH_IO_BACKEND;
+	if (moved && (state->last_was_send || !state->used)) {
+		part->flags |= MTLSWATCH_IO_TURN;
+		state->receive_turn++;
+		state->receive_position = part->position;
+		state->last_was_send = 0;
+		begin_receive_budget(state, process);
+	}
+	part->turn = state->receive_turn;
+}
+
+static __always_inline void follow_receive(struct sock *sk, int result, __u32 process)
+{
+	struct connection_state *state = connection_of(sk, process);
+	struct thread_state *thread = thread_of_current(1);
+	struct user_buffer buffer = {};
+	struct io_part part = {};
+	__u32 moved = result > 0 ? result : 0, wanted;
+	_Bool first;
+	if (!state || !is_followed(state, process))
+		return;
+	first = !state->used;
+	bind_handshake(thread, state, result);
+	if (result < 0 || (result == 0 && state->ended))
+		return;
+	if (is_tcp(sk) && first && moved && state->role != MTLSWATCH_ROLE_EGRESS)
+		state->predates |= was_read_before(sk, received_until(sk) - moved);
+	begin_receive(&part, sk, state, moved, process);
+	if (moved)
+		state->used = 1;
+	if (!state->announced)
+		announce(sk, state);
+	if (thread) {
+		thread->received_cookie = state->cookie;
+		thread->received_turn = state->receive_turn;
+		thread->received_position = state->receive_position;
+	}
+	if (result == 0) {
+		state->ended = 1;
+		part.flags |= MTLSWATCH_IO_END;
+		emit_io(&part);
+		return;
+	}
+	if (state->receive_budget) {
+		user_buffer_of_current(&buffer);
+		if (first && !(process & MTLSWATCH_OBSERVED_BACKEND))
+			learn_first_bytes(state, buffer.address, moved);
+	}
+	wanted = moved < state->receive_budget ? moved : state->receive_budget;
+	state->receive_budget -= wanted;
+	if (wanted > buffer.contiguous_bytes) {
+		wanted = buffer.contiguous_bytes;
+		part.flags |= MTLSWATCH_IO_CUT;
+	}
+	if (!wanted && (!(part.flags & (MTLSWATCH_IO_TURN | MTLSWATCH_IO_CUT)) || state->role == MTLSWATCH_ROLE_EGRESS))
+		return;
+	part.user_data = buffer.address;
+	emit_message(&part, wanted);
+}
