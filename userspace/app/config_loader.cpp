@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/config_loader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "userspace/app/config_sections.h"
+#include "userspace/base/unique_fd.h"
+
+namespace mtlswatch {
+namespace {
+
+/// Fills one Config from one file after another, and remembers where what may be said only once was said.
+class ConfigReader {
+ public:
+  Status read_file(const std::string& file);
+  Config take() { return std::move(config_); }
+
+ private:
+  Status read_root(const YamlNode& root);
+  Status read_named_backend(const YamlNode& node);
+  Status read_limits(const YamlNode& node);
+  YamlReader once(const std::string& key, YamlReader read);
+  std::string place_text(YamlPlace place) const {
+    return file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+  }
+
+  Config config_;
+  std::string file_;
+  std::map<std::string, std::string> scalar_places_;
+  std::map<std::string, std::string> backend_places_;
+};
+
+/// Reads value unless another file has set key already. Twice in one file is a duplicate key.
+YamlReader ConfigReader::once(const std::string& key, YamlReader read) {
+  return [this, key, read = std::move(read)](const YamlNode& node) -> Status {
+    const auto [earlier, first] = scalar_places_.emplace(key, place_text(node.place));
+    if (first) return read(node);
+    return yaml_error(node.place, "\"" + key + "\" is already set at " + earlier->second + ", expected it once");
+  };
+}
+
+Status ConfigReader::read_named_backend(const YamlNode& node) {
+  BackendConfig& backend = config_.backends.emplace_back();
+  if (const auto status = read_backend(node, backend); !status) return status;
+  const YamlPlace place = find_value(node, "name")->place;
+  const auto [earlier, first] = backend_places_.emplace(backend.name, place_text(place));
+  if (first) return Done{};
+  return yaml_error(place, "backend \"" + backend.name + "\" is already defined at " + earlier->second + ", expected another name");
+}
+
+Status ConfigReader::read_limits(const YamlNode& node) {
+  constexpr std::uint32_t kMostEntries = 1u << 24;
+  LimitsConfig& limits = config_.limits;
+  const YamlReader ring_bytes = [&](const YamlNode& value) { return read_ring_bytes(value, limits.ring_bytes); };
+  return read_mapping(node, {{"ring_bytes", once("limits.ring_bytes", ring_bytes)},
+                             {"connections", once("limits.connections", into_number(limits.connections, 1, kMostEntries))},
+                             {"exchanges", once("limits.exchanges", into_number(limits.exchanges, 1, kMostEntries))}});
+}
+
+Status ConfigReader::read_root(const YamlNode& root) {
+  if (root.kind == YamlNode::Kind::kNull) return Done{};
+  if (root.kind != YamlNode::Kind::kMapping) return yaml_expected(root, "a mapping");
+  // An operator must not believe in an exemption that does nothing: these are refused at their key, even when empty.
+  for (const auto& entry : root.entries) {
+    static const std::vector<std::string> kUnsupported = {"exemptions", "rules", "http", "kubernetes"};
+    if (std::find(kUnsupported.begin(), kUnsupported.end(), entry.key) == kUnsupported.end()) continue;
+    return yaml_error(entry.key_place, "\"" + entry.key + "\" is not supported by this version, expected it to be absent");
+  }
+  const auto list_of = [](YamlReader read_item) {
+    return [read_item = std::move(read_item)](const YamlNode& node) { return read_list(node, read_item); };
+  };
+  return read_mapping(
+      root, {{"backends", list_of([this](const YamlNode& node) { return read_named_backend(node); })},
+             {"fronts", list_of([this](const YamlNode& node) { return read_front(node, config_.fronts.emplace_back()); })},
+             {"identity_headers", list_of([this](const YamlNode& node) { return read_header_name(node, config_.identity_headers); })},
+             {"outputs", list_of([this](const YamlNode& node) { return read_output(node, config_.outputs.emplace_back()); })},
+             {"limits", [this](const YamlNode& node) { return read_limits(node); }},
+             {"write_query", once("write_query", into_flag(config_.write_query))}});
+}
+
+/// The whole file, or one byte more than is allowed. Not a pipe: opening one could wait for ever.
+Result<std::string> read_whole(const std::string& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return yaml_error({}, system_error("cannot be opened", errno).message);
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0) return yaml_error({}, system_error("cannot be read", errno).message);
+  if (!S_ISREG(facts.st_mode)) return yaml_error({}, "is no regular file, expected one");
+  std::string text(kYamlBytes + 1, '\0');
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const ssize_t got = ::read(fd.get(), text.data() + bytes, text.size() - bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return yaml_error({}, system_error("cannot be read", errno).message);
+    if (got == 0) break;
+    bytes += static_cast<std::size_t>(got);
+  }
+  text.resize(bytes);
+  return text;
+}
+
+Status ConfigReader::read_file(const std::string& file) {
+  file_ = file;
+  const auto in_file = [&](const Error& error) { return Error{file + ":" + error.message}; };
+  const auto text = read_whole(file);
+  if (!text) return in_file(text.error());
+  const auto root = parse_yaml(*text);
+  if (!root) return in_file(root.error());
+  const auto status = read_root(*root);
+  return status ? status : in_file(status.error());
+}
+
+/// The *.yaml files of a directory in name order; hidden ones are left out. A directory that is absent has none.
+Result<std::vector<std::string>> drop_in_files(const std::filesystem::path& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::directory_iterator entry(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return std::vector<std::string>{};
+  std::vector<std::string> files;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const fs::path& path = entry->path();
+    if (path.extension() == ".yaml" && !path.filename().string().starts_with('.')) files.push_back(path.string());
+  }
+  if (error) return Error{directory.string() + ":1:1: cannot be read: " + error.message()};
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool is_absent(const std::string& file) { return ::access(file.c_str(), F_OK) != 0 && errno == ENOENT; }
+
+}  // namespace
+
+Result<Config> load_config(const LoadOptions& options) {
+  const bool is_default = options.file.empty();
+  const std::string& file = is_default ? options.default_file : options.file;
+  const auto drop_ins = drop_in_files(std::filesystem::path(file).parent_path() / "conf.d");
+  if (!drop_ins) return drop_ins.error();
+  ConfigReader reader;
+  std::vector<std::string> files;
+  if (!is_default || !is_absent(file)) files.push_back(file);
+  files.insert(files.end(), drop_ins->begin(), drop_ins->end());
+  for (const auto& each : files) {
+    if (const auto status = reader.read_file(each); !status) return status.error();
+  }
+  return reader.take();
+}
+
+}  // namespace mtlswatch

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration files, read strictly into a Config, and a Config written back. Used by run, check-config and replay.
+#pragma once
+
+#include <string>
+
+#include "userspace/base/result.h"
+#include "userspace/model/config.h"
+
+namespace mtlswatch {
+
+struct LoadOptions {
+  std::string file;  ///< --config: must exist. Empty: default_file, which need not
+  std::string default_file = "/etc/mtlswatch/mtlswatch.yaml";
+};
+
+/// Reads the file, then conf.d/*.yaml beside it in name order. Lists append; a scalar set in two files and a backend
+/// named twice are errors. Keys that this version does not act on are errors too, never ignored.
+/// Every error reads "FILE:LINE:COLUMN: message".
+Result<Config> load_config(const LoadOptions& options);
+
+/// The configuration in effect, as YAML that load_config accepts and reads as the same.
+std::string effective_config(const Config& config);
+
+}  // namespace mtlswatch

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// One reader a section of the configuration: what its keys are, and what their values may be. Used by config_loader.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "userspace/app/yaml_reader.h"
+#include "userspace/model/config.h"
+
+namespace mtlswatch {
+
+YamlReader into_number(std::uint32_t& target, std::uint32_t lowest, std::uint32_t highest);
+YamlReader into_flag(bool& target);
+
+/// A power of two from 64 KiB to 1 GiB.
+Status read_ring_bytes(const YamlNode& node, std::uint32_t& target);
+/// Appends one name to target.
+Status read_header_name(const YamlNode& node, std::vector<std::string>& target);
+
+/// On success the name is not empty, and there is a listen address or a match.
+Status read_backend(const YamlNode& node, BackendConfig& backend);
+Status read_front(const YamlNode& node, FrontConfig& front);
+Status read_output(const YamlNode& node, OutputConfig& output);
+
+}  // namespace mtlswatch
