@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/correlate/connection_table.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace mtlswatch {
+
+UpstreamTurn* Connection::find_turn(std::uint64_t turn) {
+  const auto found = std::find_if(turns.rbegin(), turns.rend(), [turn](const auto& item) { return item.turn == turn; });
+  return found == turns.rend() ? nullptr : &*found;
+}
+
+std::size_t ConnectionTable::EndpointHash::operator()(const Endpoint& endpoint) const {
+  const std::string_view bytes(reinterpret_cast<const char*>(endpoint.ip.bytes.data()), endpoint.ip.bytes.size());
+  return std::hash<std::string_view>()(bytes) ^ (std::size_t{endpoint.port} * 0x9e3779b97f4a7c15ull);
+}
+
+Connection& ConnectionTable::open(const ConnectionOpened& opened) {
+  const auto [entry, is_new] = connections_.try_emplace(opened.id);
+  Connection& connection = entry->second;
+  if (!is_new) unindex(connection);
+  const bool predates = !is_new && connection.opened.predates_agent;
+  connection.opened = opened;
+  connection.opened.predates_agent |= predates;
+  connection.role = opened.role;
+  connection.last_ns = std::max(connection.last_ns, opened.time_ns);
+  if (connection.owner_pid == 0) connection.owner_pid = opened.actor.pid;
+  index(connection);
+  return connection;
+}
+
+Connection* ConnectionTable::find(ConnectionId id) {
+  const auto entry = connections_.find(id);
+  return entry == connections_.end() ? nullptr : &entry->second;
+}
+
+const Connection* ConnectionTable::find(ConnectionId id) const {
+  const auto entry = connections_.find(id);
+  return entry == connections_.end() ? nullptr : &entry->second;
+}
+
+void ConnectionTable::touch(Connection& connection, const Actor& actor, std::uint64_t time_ns) {
+  connection.last_ns = std::max(connection.last_ns, time_ns);
+  if (connection.owner_pid == actor.pid) return;
+  if (connection.role == Role::kIngress) {
+    disown(connection);
+    ingress_[actor.pid].insert(connection.opened.id);
+  }
+  connection.owner_pid = actor.pid;
+}
+
+void ConnectionTable::close(Connection& connection, std::uint64_t time_ns) {
+  if (connection.closed_ns == 0) connection.closed_ns = time_ns;
+  connection.last_ns = std::max(connection.last_ns, time_ns);
+}
+
+Connection* ConnectionTable::unix_other_end(const Connection& connection) {
+  const auto entry = by_socket_.find(connection.opened.peer_socket);
+  Connection* other = entry == by_socket_.end() ? nullptr : find(entry->second);
+  return other && other->opened.peer_socket == connection.opened.socket ? other : nullptr;
+}
+
+Connection* ConnectionTable::match(const EndpointIndex& index, const Endpoint& key, const Connection& connection,
+                                   const Endpoint& preferred) {
+  Connection* translated = nullptr;
+  const auto [first, last] = index.equal_range(key);
+  for (auto entry = first; entry != last; ++entry) {
+    Connection* other = find(entry->second);
+    if (!other || other->opened.id == connection.opened.id) continue;
+    if (key.ip.is_loopback() && other->opened.netns != connection.opened.netns) continue;
+    if (other->closed_ns != 0 && other->closed_ns < connection.opened.time_ns) continue;  // an older user of the port
+    const Endpoint& far = connection.role == Role::kIngress ? other->opened.remote : other->opened.local;
+    if (far == preferred) return other;
+    translated = other;
+  }
+  return translated;
+}
+
+Connection* ConnectionTable::other_end(const Connection& accepted) {
+  if (accepted.opened.is_unix) return unix_other_end(accepted);
+  return match(by_local_, accepted.opened.remote, accepted, accepted.opened.local);
+}
+
+Connection* ConnectionTable::accepted_end(const Connection& connected) {
+  if (connected.opened.is_unix) return unix_other_end(connected);
+  return match(by_remote_, connected.opened.local, connected, connected.opened.remote);
+}
+
+const std::unordered_set<ConnectionId>& ConnectionTable::ingress_of(std::uint32_t pid) const {
+  static const std::unordered_set<ConnectionId> kNone;
+  const auto entry = ingress_.find(pid);
+  return entry == ingress_.end() ? kNone : entry->second;
+}
+
+void ConnectionTable::close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns) {
+  for_each([&](Connection& connection) {
+    if (connection.opened.is_unix && connection.owner_pid == pid) close(connection, time_ns);
+  });
+}
+
+void ConnectionTable::sweep(std::uint64_t now_ns) {
+  for (auto entry = connections_.begin(); entry != connections_.end();) {
+    const Connection& connection = entry->second;
+    const bool is_over = connection.closed_ns != 0 || (connection.opened.is_unix && connection.ended);
+    if (is_over && now_ns > connection.last_ns + kLingerNs) {
+      unindex(connection);
+      entry = connections_.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+  if (connections_.size() > capacity_) evict_idle();
+}
+
+void ConnectionTable::index(const Connection& connection) {
+  const ConnectionId id = connection.opened.id;
+  if (connection.opened.is_unix) {
+    by_socket_[connection.opened.socket] = id;
+  } else if (connection.role == Role::kIngress) {
+    by_remote_.emplace(connection.opened.remote, id);
+  } else {
+    by_local_.emplace(connection.opened.local, id);
+  }
+  if (connection.role == Role::kIngress) ingress_[connection.owner_pid].insert(id);
+}
+
+void ConnectionTable::unindex(const Connection& connection) {
+  const ConnectionId id = connection.opened.id;
+  if (connection.opened.is_unix) {
+    const auto socket = by_socket_.find(connection.opened.socket);
+    if (socket != by_socket_.end() && socket->second == id) by_socket_.erase(socket);
+  } else {
+    EndpointIndex& index = connection.role == Role::kIngress ? by_remote_ : by_local_;
+    const auto [first, last] =
+        index.equal_range(connection.role == Role::kIngress ? connection.opened.remote : connection.opened.local);
+    const auto entry = std::find_if(first, last, [id](const auto& item) { return item.second == id; });
+    if (entry != last) index.erase(entry);
+  }
+  disown(connection);
+}
+
+void ConnectionTable::disown(const Connection& connection) {
+  const auto owned = ingress_.find(connection.owner_pid);
+  if (owned == ingress_.end()) return;
+  owned->second.erase(connection.opened.id);
+  if (owned->second.empty()) ingress_.erase(owned);
+}
+
+void ConnectionTable::evict_idle() {
+  std::vector<std::pair<std::uint64_t, ConnectionId>> by_age;
+  by_age.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) by_age.emplace_back(connection.last_ns, id);
+  const std::size_t excess = connections_.size() - capacity_ + capacity_ / 16;
+  const std::size_t count = std::min(excess, by_age.size());
+  std::nth_element(by_age.begin(), by_age.begin() + static_cast<std::ptrdiff_t>(count), by_age.end());
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto entry = connections_.find(by_age[i].second);
+    unindex(entry->second);
+    connections_.erase(entry);
+    ++evicted_;
+  }
+}
+
+}  // namespace mtlswatch

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every connection of every observed process, by socket cookie and by the ends that find its other end.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "userspace/model/events.h"
+#include "userspace/model/verdict.h"
+
+namespace mtlswatch {
+
+/// A send on an ingress connection while this thread had last received from the upstream connection that keeps it.
+struct ResponseWitness {
+  ConnectionId id = 0;         ///< the ingress connection
+  std::uint64_t position = 0;  ///< where its last received turn began
+  bool valid = true;  ///< false: the send went on after a blocked one, so it may belong to an older response
+};
+
+/// What was sent upstream between two receives: one request, for a proxy that does not pipeline.
+struct UpstreamTurn {
+  std::uint64_t turn = 0;
+  std::uint64_t position = 0;
+  std::uint64_t time_ns = 0;
+  bool relative_position = false;
+  Witness request_witness;
+  std::vector<ResponseWitness> response_witnesses;
+  bool compared = false;  ///< its two witnesses have been compared, for the trust in its process
+};
+
+struct Connection {
+  ConnectionOpened opened;
+  Role role = Role::kUnknown;
+  std::uint32_t owner_pid = 0;  ///< who received or sent on it last
+  std::uint64_t last_ns = 0;    ///< of its last event
+  std::uint64_t closed_ns = 0;  ///< 0: open
+  bool ended = false;           ///< end of stream was received
+  bool blocked = false;         ///< its last send left no space
+  bool touched_by_loss = false;
+  // Ingress
+  std::optional<FirstBytes> first_bytes;
+  Session session;
+  bool handshake_reported = false;
+  std::uint32_t handshake_certificates = 0;
+  std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
+  std::uint64_t receive_turn_position = 0;
+  // Egress
+  std::deque<UpstreamTurn> turns;  ///< newest last, at most kTurns
+
+  static constexpr std::size_t kTurns = 64;
+  UpstreamTurn* find_turn(std::uint64_t turn);
+};
+
+class ConnectionTable {
+ public:
+  explicit ConnectionTable(std::size_t capacity) : capacity_(capacity) {}
+
+  /// Enters a connection, or renews what is known of one.
+  Connection& open(const ConnectionOpened& opened);
+  Connection* find(ConnectionId id);
+  const Connection* find(ConnectionId id) const;
+  /// Notes who uses the connection now, and when.
+  void touch(Connection& connection, const Actor& actor, std::uint64_t time_ns);
+  void close(Connection& connection, std::uint64_t time_ns);
+
+  /// The connected end on this host whose accepted end is given, or null. Unix: by the sockets' identities, both ways;
+  /// TCP: the end whose local address is the other's remote one. It survives destination NAT; between two of the same
+  /// source, the one that dialled this very address wins.
+  Connection* other_end(const Connection& accepted);
+  /// The reverse: the accepted end on this host of a connected one, or null.
+  Connection* accepted_end(const Connection& connected);
+
+  /// Ingress connections that this process uses, open or closed not long ago.
+  const std::unordered_set<ConnectionId>& ingress_of(std::uint32_t pid) const;
+
+  /// Calls visit(Connection&) for each.
+  template <typename Visit>
+  void for_each(Visit visit) {
+    for (auto& [id, connection] : connections_) visit(connection);
+  }
+
+  void close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns);
+  /// Forgets connections closed a while ago, then the longest idle ones above the capacity.
+  void sweep(std::uint64_t now_ns);
+  std::size_t size() const { return connections_.size(); }
+  std::uint64_t evicted() const { return evicted_; }
+
+  static constexpr std::uint64_t kLingerNs = 15'000'000'000;
+
+ private:
+  struct EndpointHash {
+    std::size_t operator()(const Endpoint& endpoint) const;
+  };
+  Connection* unix_other_end(const Connection& connection);
+  Connection* match(const EndpointIndex& index, const Endpoint& key, const Connection& connection, const Endpoint& preferred);
+  void index(const Connection& connection);
+  void unindex(const Connection& connection);
+  void disown(const Connection& connection);
+  void evict_idle();
+
+  std::size_t capacity_;
+  std::uint64_t evicted_ = 0;
+  std::unordered_map<ConnectionId, Connection> connections_;
+  using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
+  EndpointIndex by_local_;   ///< TCP, not ingress: by the local address
+  EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
+  std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix
+  std::unordered_map<std::uint32_t, std::unordered_set<ConnectionId>> ingress_;
+};
+
+}  // namespace mtlswatch

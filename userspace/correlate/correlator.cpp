@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/correlate/correlator.h"
+
+#include <algorithm>
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::uint64_t kSweepNs = 1'000'000'000;
+
+}  // namespace
+
+Correlator::Correlator(const LimitsConfig& limits)
+    : connections_(limits.connections),
+      witnesses_(connections_, processes_),
+      sessions_(processes_),
+      tracer_(connections_, processes_, witnesses_),
+      exchanges_(connections_, processes_, tracer_, limits.exchanges) {}
+
+void Correlator::on(const Event& event, Findings& out) {
+  std::visit([&](const auto& item) { handle(item, out); }, event);
+}
+
+void Correlator::handle(const ConnectionOpened& event, Findings&) {
+  ConnectionOpened opened = event;
+  if (opened.role == Role::kUnknown) {
+    opened.role = listens_on(opened.actor.pid, opened.local) ? Role::kIngress : Role::kUnknown;
+  }
+  Connection& connection = connections_.open(opened);
+  // A socket's record is told again after a loss; what happened on it before may be what was lost.
+  connection.touched_by_loss |= last_loss_ns_ != 0 && opened.time_ns <= last_loss_ns_;
+}
+
+void Correlator::handle(const Turn& event, Findings& out) {
+  Connection* connection = connections_.find(event.id);
+  if (!connection) return;
+  connections_.touch(*connection, event.actor, event.time_ns);
+  if (event.end_of_stream) connection->ended = true;
+  if (!event.is_send) {
+    if (event.first_of_turn) note_receive(*connection, event);
+    return;
+  }
+  const Witnesses::Upstream upstream = witnesses_.on_send(*connection, event);
+  if (upstream.id != 0) retry_waiting(upstream.id, out);
+}
+
+void Correlator::note_receive(Connection& connection, const Turn& event) {
+  connection.receive_turn_position = event.position;
+  if (connection.first_request_ns != 0) return;
+  const bool plaintext = connection.first_bytes && *connection.first_bytes != FirstBytes::kTls;
+  if (plaintext || connection.session.state == SessionState::kEstablished) connection.first_request_ns = event.time_ns;
+}
+
+void Correlator::handle(const ConnectionBegan& event, Findings&) {
+  Connection* connection = connections_.find(event.id);
+  if (!connection) return;
+  connection->first_bytes = event.kind;
+  if (event.kind != FirstBytes::kTls && connection->first_request_ns == 0) connection->first_request_ns = event.time_ns;
+}
+
+void Correlator::handle(const ClientHelloSeen& event, Findings&) {
+  if (Connection* connection = connections_.find(event.id)) sessions_.on_client_hello(*connection, event);
+}
+
+void Correlator::handle(const ServerHelloSeen& event, Findings&) {
+  if (Connection* connection = connections_.find(event.id)) sessions_.on_server_hello(*connection, event);
+}
+
+void Correlator::handle(const RequestSeen& event, Findings& out) {
+  if (Connection* connection = connections_.find(event.id)) connections_.touch(*connection, event.actor, event.time_ns);
+  exchanges_.on_request(event, out.exchanges);
+}
+
+void Correlator::handle(const ResponseSeen& event, Findings& out) { exchanges_.on_response(event, out.exchanges); }
+
+void Correlator::handle(const HandshakeStep& event, Findings& out) {
+  Connection* connection = connections_.find(event.id);
+  if (!connection || connection->role == Role::kEgress) return;  // the client's side of a TLS upstream
+  connections_.touch(*connection, event.actor, event.time_ns);
+  if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
+}
+
+void Correlator::handle(const PeerCertificate& event, Findings&) {
+  Connection* connection = connections_.find(event.id);
+  if (connection && connection->role != Role::kEgress) sessions_.on_certificate(*connection, event);
+}
+
+void Correlator::handle(const ConnectionClosed& event, Findings& out) {
+  Connection* connection = connections_.find(event.id);
+  if (!connection) return;
+  connections_.close(*connection, event.time_ns);
+  if (auto report = sessions_.on_closed(*connection, event.time_ns)) out.handshakes.push_back(std::move(*report));
+}
+
+void Correlator::handle(const ProcessChange& event, Findings&) {
+  processes_.apply(event);
+  if (event.kind != ProcessChangeKind::kExit) return;
+  connections_.close_all_unix_of(event.pid, event.time_ns);
+  witnesses_.forget(event.pid);
+}
+
+void Correlator::handle(const RecordsLost& event, Findings&) {
+  last_loss_ns_ = event.to_ns;
+  exchanges_.taint();
+  connections_.for_each([](Connection& connection) {
+    const bool settled = connection.session.state == SessionState::kEstablished;
+    if (connection.closed_ns == 0 && !settled) connection.touched_by_loss = true;
+  });
+}
+
+void Correlator::handle(const ProcessKnown& event, Findings&) { processes_.learn(event.facts); }
+
+void Correlator::handle(const Tick& event, Findings& out) {
+  exchanges_.on_tick(event.now_ns, out.exchanges);
+  if (event.now_ns >= next_sweep_ns_) sweep(event.now_ns, out);
+}
+
+bool Correlator::listens_on(std::uint32_t pid, const Endpoint& local) const {
+  const ProcessFacts facts = processes_.find(pid);
+  return std::any_of(facts.listeners.begin(), facts.listeners.end(), [&](const Endpoint& listener) {
+    if (listener.is_unix() || local.is_unix()) return listener.path == local.path;
+    return listener.port == local.port && (listener.ip.is_unspecified() || listener.ip == local.ip);
+  });
+}
+
+void Correlator::retry_waiting(ConnectionId upstream, Findings& out) {
+  Connection* sender = connections_.find(upstream);
+  if (Connection* backend = sender ? connections_.accepted_end(*sender) : nullptr) {
+    exchanges_.retry(backend->opened.id, out.exchanges);
+  }
+}
+
+void Correlator::sweep(std::uint64_t now_ns, Findings& out) {
+  next_sweep_ns_ = now_ns + kSweepNs;
+  connections_.for_each([&](Connection& connection) {
+    const bool handshaking = connection.session.state == SessionState::kHandshaking;
+    if (!handshaking || now_ns < connection.last_ns + SessionTracker::kAbandonedNs) return;
+    if (auto report = sessions_.on_closed(connection, now_ns)) out.handshakes.push_back(std::move(*report));
+  });
+  connections_.sweep(now_ns);
+  processes_.sweep(now_ns);
+}
+
+}  // namespace mtlswatch

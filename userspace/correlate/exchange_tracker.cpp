@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/correlate/exchange_tracker.h"
+
+#include <algorithm>
+
+namespace mtlswatch {
+
+void ExchangeTracker::on_request(const RequestSeen& event, std::vector<SettledExchange>& settled) {
+  Exchange exchange;
+  exchange.facts.request = event;
+  exchange.facts.process = processes_.find(event.actor.pid);
+  exchange.deadline_ns = event.time_ns + kWithoutResponseNs;
+  enter(event.id, std::move(exchange), settled);
+}
+
+void ExchangeTracker::on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled) {
+  Queue& queue = queues_[event.id];
+  const auto waiting =
+      std::find_if(queue.begin(), queue.end(), [](const Exchange& exchange) { return exchange.facts.response_ns == 0; });
+  if (waiting == queue.end()) {
+    if (queue.empty()) queues_.erase(event.id);
+    if (!event.first_of_turn) return;  // a later part of a body that looks like a status line
+    Exchange unseen;
+    unseen.facts.request_seen = false;
+    unseen.facts.request.time_ns = event.time_ns;
+    unseen.facts.request.actor = event.actor;
+    unseen.facts.request.id = event.id;
+    unseen.facts.process = processes_.find(event.actor.pid);
+    unseen.facts.status = event.status;
+    unseen.facts.response_ns = event.time_ns;
+    unseen.deadline_ns = event.time_ns;
+    enter(event.id, std::move(unseen), settled);
+    return;
+  }
+  waiting->facts.status = event.status;
+  waiting->facts.response_ns = event.time_ns;
+  waiting->deadline_ns = std::min(waiting->deadline_ns, event.time_ns + kAfterResponseNs);
+  if (!waiting->settled) try_settle(event.id, *waiting, false, settled);
+  drop_settled(queue);
+  if (queue.empty()) queues_.erase(event.id);
+}
+
+void ExchangeTracker::retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled) {
+  const auto entry = queues_.find(backend_connection);
+  if (entry == queues_.end()) return;
+  for (Exchange& exchange : entry->second) {
+    if (!exchange.settled && exchange.facts.response_ns != 0) try_settle(backend_connection, exchange, false, settled);
+  }
+  drop_settled(entry->second);
+  if (entry->second.empty()) queues_.erase(entry);
+}
+
+void ExchangeTracker::on_tick(std::uint64_t now_ns, std::vector<SettledExchange>& settled) {
+  for (auto entry = queues_.begin(); entry != queues_.end();) {
+    const Connection* connection = connections_.find(entry->first);
+    const bool is_gone = !connection || connection->closed_ns != 0;
+    for (Exchange& exchange : entry->second) {
+      if (!exchange.settled && now_ns >= exchange.deadline_ns) try_settle(entry->first, exchange, true, settled);
+      // What was settled without a status waits for its late response, but not for ever.
+      const bool is_stale = is_gone || now_ns > exchange.deadline_ns + 60 * kWithoutResponseNs;
+      if (exchange.settled && is_stale) exchange.facts.response_ns = now_ns;
+    }
+    drop_settled(entry->second);
+    entry = entry->second.empty() ? queues_.erase(entry) : std::next(entry);
+  }
+}
+
+void ExchangeTracker::taint() {
+  for (auto& [id, queue] : queues_) {
+    for (Exchange& exchange : queue) exchange.facts.touched_by_loss = true;
+  }
+}
+
+void ExchangeTracker::enter(ConnectionId id, Exchange exchange, std::vector<SettledExchange>& settled) {
+  Queue& queue = queues_[id];
+  queue.push_back(std::move(exchange));
+  ++size_;
+  Exchange& entered = queue.back();
+  const bool is_over = !entered.facts.request_seen || size_ > capacity_;
+  if (is_over) try_settle(id, entered, true, settled);
+  if (!is_over) return;
+  drop_settled(queue);
+  if (queue.empty()) queues_.erase(id);
+}
+
+bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_final, std::vector<SettledExchange>& settled) {
+  const Connection* connection = connections_.find(id);
+  SettledExchange& facts = exchange.facts;
+  if (connection) {
+    bool is_settled = true;
+    facts.server = connection->opened.local;
+    facts.provenance = tracer_.trace(*connection, facts.request.position, is_final, is_settled);
+    if (!is_settled && !is_final) return false;
+  }
+  exchange.settled = true;
+  settled.push_back(facts);
+  return true;
+}
+
+void ExchangeTracker::drop_settled(Queue& queue) {
+  size_ -= std::erase_if(queue, [](const Exchange& exchange) { return exchange.settled && exchange.facts.response_ns != 0; });
+}
+
+}  // namespace mtlswatch

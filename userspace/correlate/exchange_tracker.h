@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that a backend has read and that are not settled yet.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/process_directory.h"
+#include "userspace/correlate/provenance_tracer.h"
+#include "userspace/model/provenance.h"
+
+namespace mtlswatch {
+
+/// Life of an exchange:
+///   begun    -- final status             --> answered   deadline kAfterResponseNs after it
+///   begun    -- kWithoutResponseNs       --> settled    without a status
+///   answered -- evidence complete        --> settled
+///   answered -- deadline, or connection gone --> settled    with what evidence there is
+/// A settled exchange leaves; each leaves exactly once.
+class ExchangeTracker {
+ public:
+  ExchangeTracker(ConnectionTable& connections, const ProcessDirectory& processes, ProvenanceTracer& tracer,
+                  std::size_t capacity)
+      : connections_(connections), processes_(processes), tracer_(tracer), capacity_(capacity) {}
+
+  void on_request(const RequestSeen& event, std::vector<SettledExchange>& settled);
+  void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
+  /// New evidence for whatever this backend connection has under way.
+  void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);
+  void on_tick(std::uint64_t now_ns, std::vector<SettledExchange>& settled);
+  /// Records were lost: what is under way may miss evidence.
+  void taint();
+  std::size_t size() const { return size_; }
+
+  static constexpr std::uint64_t kAfterResponseNs = 2'000'000'000;
+  static constexpr std::uint64_t kWithoutResponseNs = 10'000'000'000;
+
+ private:
+  struct Exchange {
+    SettledExchange facts;
+    std::uint64_t deadline_ns = 0;
+    bool settled = false;  ///< settled without a status; kept until its response, which must not look unseen
+  };
+  using Queue = std::deque<Exchange>;
+
+  void enter(ConnectionId id, Exchange exchange, std::vector<SettledExchange>& settled);
+  bool try_settle(ConnectionId id, Exchange& exchange, bool is_final, std::vector<SettledExchange>& settled);
+  void drop_settled(Queue& queue);
+
+  ConnectionTable& connections_;
+  const ProcessDirectory& processes_;
+  ProvenanceTracer& tracer_;
+  std::size_t capacity_;
+  std::size_t size_ = 0;
+  std::unordered_map<ConnectionId, Queue> queues_;  ///< by backend connection, oldest request first
+};
+
+}  // namespace mtlswatch

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of processes by number, with forks inheriting from their parent until discovery says more.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "userspace/model/events.h"
+#include "userspace/model/process.h"
+
+namespace mtlswatch {
+
+class ProcessDirectory {
+ public:
+  void learn(const ProcessFacts& facts) { entries_[facts.pid] = Entry{facts, 0}; }
+
+  /// A fork's child is what its parent is; an ended process is remembered for kLingerNs, for requests under way.
+  void apply(const ProcessChange& change);
+
+  /// Facts about a process; with nothing but the number when none are known.
+  ProcessFacts find(std::uint32_t pid) const;
+  bool is_known(std::uint32_t pid) const { return entries_.contains(pid); }
+
+  void sweep(std::uint64_t now_ns);
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  static constexpr std::uint64_t kLingerNs = 30'000'000'000;
+  struct Entry {
+    ProcessFacts facts;
+    std::uint64_t ended_ns = 0;  ///< 0: alive
+  };
+  std::unordered_map<std::uint32_t, Entry> entries_;
+};
+
+}  // namespace mtlswatch

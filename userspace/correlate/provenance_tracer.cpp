@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/correlate/provenance_tracer.h"
+
+#include <algorithm>
+
+namespace mtlswatch {
+namespace {
+
+bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns) {
+  const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sent_ns;
+  const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss;
+  return (began || may_have_begun) && (connection.closed_ns == 0 || connection.closed_ns >= sent_ns);
+}
+
+}  // namespace
+
+Provenance ProvenanceTracer::trace(const Connection& accepted, std::uint64_t position, bool is_final, bool& is_settled) {
+  Provenance way;
+  way.peer = accepted.opened.remote;
+  way.backend_connection_predates = accepted.opened.predates_agent;
+  is_settled = true;
+  Step step{&accepted, position};
+  for (int hop = 0; hop < kMostHops && step.accepted; ++hop) step = follow(step, way, is_final, is_settled);
+  std::reverse(way.hops.begin(), way.hops.end());
+  return way;
+}
+
+ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& way, bool is_final, bool& is_settled) {
+  const bool at_backend = way.hops.empty() && !way.peer_process;
+  Connection* upstream = connections_.other_end(*step.accepted);
+  if (!upstream) {
+    if (!at_backend) return {};
+    way.peer_kind = step.accepted->opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
+    if (step.accepted->opened.is_unix) way.peer_process = processes_.find(step.accepted->opened.peer_pid);
+    return {};
+  }
+  const ProcessFacts peer = processes_.find(upstream->owner_pid);
+  if (at_backend) {
+    way.peer_kind = PeerKind::kProcess;
+    way.peer_process = peer;
+    if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;
+  }
+  UpstreamTurn* turn = turn_at(*upstream, *step.accepted, step.position);
+  if (!turn) {
+    way.upstream_predates |= at_backend && (upstream->opened.predates_agent || step.accepted->opened.predates_agent);
+    is_settled = is_final || !peer.front;
+    return {};
+  }
+  way.upstream_seen |= at_backend;
+  const WitnessAnswer answer = witnesses_.answer(*upstream, *turn, is_final || !peer.front);
+  if (answer.kind == WitnessAnswer::Kind::kPending) {
+    is_settled = false;
+    return {};
+  }
+  if (answer.kind == WitnessAnswer::Kind::kExact) {
+    if (at_backend) way.attribution = {answer.method, Confidence::kExact, 1};
+    return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);
+  }
+  add_candidates(*upstream, turn->time_ns, way);
+  return {};
+}
+
+ProvenanceTracer::Step ProvenanceTracer::enter(const Connection& ingress, std::uint64_t position, const char* evidence,
+                                               Provenance& way) {
+  Hop hop;
+  hop.process = processes_.find(ingress.owner_pid);
+  hop.source = ingress.opened.remote;
+  hop.destination = ingress.opened.local;
+  hop.session = ingress.session;
+  hop.tls = ingress.session.state != SessionState::kNone || ingress.first_bytes == FirstBytes::kTls;
+  hop.evidence = evidence;
+  way.hops.push_back(std::move(hop));
+  way.origins.assign(1, origin_of(ingress));
+  const bool takes_plaintext = ingress.first_bytes == FirstBytes::kHttp1 || ingress.first_bytes == FirstBytes::kHttp2;
+  const auto& peer = way.origins.front().peer_process;
+  return takes_plaintext && peer && peer->front ? Step{&ingress, position} : Step{};
+}
+
+void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way) {
+  way.origins.clear();
+  for (const ConnectionId id : connections_.ingress_of(upstream.owner_pid)) {
+    const Connection* ingress = connections_.find(id);
+    if (ingress && carried_requests_before(*ingress, sent_ns)) way.origins.push_back(origin_of(*ingress));
+  }
+  std::sort(way.origins.begin(), way.origins.end(), [](const Origin& a, const Origin& b) { return a.id < b.id; });
+  const auto count = static_cast<std::uint32_t>(way.origins.size());
+  way.attribution = {"candidates", count == 0 ? Confidence::kNone : Confidence::kOneOf, count};
+  Hop hop;
+  hop.process = processes_.find(upstream.owner_pid);
+  hop.evidence = "candidates";
+  way.hops.push_back(std::move(hop));
+}
+
+Origin ProvenanceTracer::origin_of(const Connection& ingress) {
+  Origin origin;
+  origin.id = ingress.opened.id;
+  origin.source = ingress.opened.remote;
+  origin.destination = ingress.opened.local;
+  origin.process = processes_.find(ingress.owner_pid);
+  origin.session = ingress.session;
+  origin.first_bytes = ingress.first_bytes;
+  origin.predates_agent = ingress.opened.predates_agent;
+  origin.touched_by_loss = ingress.touched_by_loss;
+  const Connection* peer = connections_.other_end(ingress);
+  if (peer) origin.peer_process = processes_.find(peer->owner_pid);
+  return origin;
+}
+
+UpstreamTurn* ProvenanceTracer::turn_at(Connection& upstream, const Connection& accepted, std::uint64_t position) const {
+  const auto found = std::find_if(upstream.turns.rbegin(), upstream.turns.rend(), [&](const UpstreamTurn& turn) {
+    return turn.position == position && !turn.relative_position;
+  });
+  const bool comparable = !(accepted.opened.is_unix && accepted.opened.predates_agent);
+  return found == upstream.turns.rend() || !comparable ? nullptr : &*found;
+}
+
+}  // namespace mtlswatch

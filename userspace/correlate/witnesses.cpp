@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/correlate/witnesses.h"
+
+#include <algorithm>
+
+namespace mtlswatch {
+
+Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
+  if (connection.role != Role::kIngress) {
+    if (!turn.first_of_turn) return {};
+    UpstreamTurn upstream{turn.turn, turn.position, turn.time_ns, turn.relative_position, turn.witness, {}, false};
+    connection.turns.push_back(std::move(upstream));
+    if (connection.turns.size() > Connection::kTurns) connection.turns.pop_front();
+    return {};
+  }
+  connection.blocked = turn.blocked;
+  Connection* upstream = turn.witness.id == 0 ? nullptr : connections_.find(turn.witness.id);
+  UpstreamTurn* answered = upstream && upstream->role != Role::kIngress ? upstream->find_turn(turn.witness.turn) : nullptr;
+  if (!answered) return {};
+  auto& witnesses = answered->response_witnesses;
+  const bool known = std::any_of(witnesses.begin(), witnesses.end(),
+                                 [&](const auto& witness) { return witness.id == connection.opened.id; });
+  if (known || witnesses.size() >= 8) return {};
+  witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed});
+  return {upstream->opened.id, answered->turn};
+}
+
+const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
+  const Connection* connection = id == 0 ? nullptr : connections_.find(id);
+  const bool fits = connection && connection->role == Role::kIngress && connection->owner_pid == pid;
+  return fits ? connection : nullptr;
+}
+
+bool Witnesses::is_run_to_completion(std::uint32_t pid) const { return processes_.find(pid).known_proxy == "nginx"; }
+
+bool Witnesses::other_ingress_blocked(std::uint32_t pid, ConnectionId except) const {
+  const auto& all = connections_.ingress_of(pid);
+  return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
+    const Connection* connection = connections_.find(id);
+    return id != except && connection && connection->blocked && connection->closed_ns == 0;
+  });
+}
+
+void Witnesses::compare(UpstreamTurn& turn, Trust& trust, bool agree) {
+  if (turn.compared) return;
+  turn.compared = true;
+  ++(agree ? trust.agreements : trust.disagreements);
+}
+
+WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, bool is_final) {
+  using Kind = WitnessAnswer::Kind;
+  const std::uint32_t pid = upstream.owner_pid;
+  const Connection* asked = ingress(turn.request_witness.id, pid);
+  const Connection* answered = nullptr;
+  std::uint64_t answered_position = 0;
+  std::size_t responses = 0;
+  for (const ResponseWitness& witness : turn.response_witnesses) {
+    const Connection* connection = witness.valid ? ingress(witness.id, pid) : nullptr;
+    if (!connection) continue;
+    answered = connection;
+    answered_position = witness.position;
+    ++responses;
+  }
+  if (responses == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
+  if (responses > 1) return {};
+  Trust& trust = trust_[pid];
+  const bool run_to_completion = is_run_to_completion(pid);
+  compare(turn, trust, asked == answered);
+  if (asked == answered) {
+    const bool trusted = run_to_completion || trust.disagreements == 0;
+    if (!trusted) return {};
+    return {Kind::kExact, answered->opened.id, turn.request_witness.position, "request+response"};
+  }
+  // A run-to-completion loop answers the client in the very callback that read the upstream's response, whoever was
+  // read from when the request went out (delays, subrequests). Only a client that withholds reads escapes that.
+  if (run_to_completion && !other_ingress_blocked(pid, answered->opened.id)) {
+    return {Kind::kExact, answered->opened.id, answered_position, "response"};
+  }
+  return {};
+}
+
+}  // namespace mtlswatch

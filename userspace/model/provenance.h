@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What correlation found out about one request's way, before policy says what it proves.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "userspace/model/events.h"
+#include "userspace/model/verdict.h"
+
+namespace mtlswatch {
+
+/// One ingress connection that may be where a request came in: its outermost observed end.
+struct Origin {
+  ConnectionId id = 0;
+  Endpoint source;       ///< the client
+  Endpoint destination;  ///< the listener it reached
+  ProcessFacts process;  ///< who ended it
+  Session session;
+  std::optional<FirstBytes> first_bytes;  ///< absent: not seen
+  bool predates_agent = false;
+  bool touched_by_loss = false;
+  /// A local process is at its other end (a plaintext client of a front's own plaintext listener, say).
+  std::optional<ProcessFacts> peer_process;
+};
+
+/// Who is at the other end of the backend's connection.
+enum class PeerKind {
+  kProcess,        ///< a process of this host: peer_process
+  kRemote,         ///< an address of another host
+  kUndetermined,   ///< local, but what connected was not seen
+};
+
+/// The way of one request, as far as it is known.
+struct Provenance {
+  PeerKind peer_kind = PeerKind::kUndetermined;
+  std::optional<ProcessFacts> peer_process;
+  Endpoint peer;            ///< the address the backend sees
+  std::vector<Hop> hops;    ///< outermost first
+  /// Exactly one: attributed by a witness when method is not "candidates". None: no candidate at all.
+  std::vector<Origin> origins;
+  Attribution attribution;
+  bool backend_connection_predates = false;
+  bool upstream_predates = false;  ///< the peer's exchange began before the agent, or cannot be joined to it
+  bool upstream_seen = false;      ///< the peer's sending of this request was seen
+};
+
+/// A request whose evidence is complete, or will not become more complete.
+struct SettledExchange {
+  RequestSeen request;
+  bool request_seen = true;  ///< false: only its response was
+  int status = 0;
+  std::uint64_t response_ns = 0;
+  Endpoint server;
+  ProcessFacts process;
+  Provenance provenance;
+  bool touched_by_loss = false;
+};
+
+}  // namespace mtlswatch

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/policy/judge.h"
+
+#include <algorithm>
+
+#include "userspace/policy/claims.h"
+
+namespace mtlswatch {
+namespace {
+
+bool is_plaintext(const Origin& origin) {
+  return origin.first_bytes == FirstBytes::kHttp1 || origin.first_bytes == FirstBytes::kHttp2;
+}
+
+void show_origin(const Origin& origin, RequestReport& report) {
+  report.source = origin.source;
+  report.destination = origin.destination;
+  report.origin = origin.session;
+  if (!origin.session.chain.empty()) report.certificate = origin.session.chain.front();
+}
+
+// A direct connection has no proxy's listener: the backend's own end is where the client came in.
+void show_direct(const SettledExchange& exchange, RequestReport& report) {
+  report.source = exchange.provenance.peer;
+  report.destination = exchange.server;
+  report.peer_process = exchange.provenance.peer_process;
+  report.attribution = {"peer", Confidence::kExact, 1};
+}
+
+}  // namespace
+
+bool HostAddresses::contains(const IpAddress& address) const {
+  return address.is_loopback() || std::find(local.begin(), local.end(), address) != local.end();
+}
+
+RequestReport Judge::judge(const SettledExchange& exchange) {
+  RequestReport report;
+  report.time_ns = exchange.request.time_ns;
+  report.response_ns = exchange.response_ns;
+  report.head = exchange.request.head;
+  report.status = exchange.status;
+  report.backend = exchange.process.backend;
+  report.server = exchange.server;
+  report.process = exchange.process;
+  report.hops = exchange.provenance.hops;
+  report.attribution = exchange.provenance.attribution;
+  report.claims = list_claims(exchange.request.head);
+  report.reason = reason_for(exchange, report);
+  report.verdict = verdict_of(report.reason);
+  if (report.verdict == Verdict::kUnknown && report.attribution.confidence != Confidence::kExact) {
+    report.attribution.confidence = Confidence::kNone;
+  }
+  return report;
+}
+
+Reason Judge::reason_for(const SettledExchange& exchange, RequestReport& report) {
+  const Provenance& way = exchange.provenance;
+  const bool through_local_front = way.peer_kind == PeerKind::kProcess && way.peer_process && way.peer_process->front;
+  if (through_local_front) backends_with_front_.insert(report.backend);
+  if (!exchange.request_seen) return Reason::kUnseenRequest;
+  if (exchange.touched_by_loss) return Reason::kEventLoss;
+  if (exchange.request.head.state == HeadState::kUnsupported) return Reason::kUnsupportedBackendProtocol;
+  if (through_local_front) return through_front(exchange, report);
+  Reason reason = Reason::kAmbiguous;
+  if (way.peer_kind == PeerKind::kProcess) reason = from_stranger(exchange);
+  if (way.peer_kind == PeerKind::kRemote) reason = from_remote(exchange, report.backend);
+  if (way.peer_kind == PeerKind::kUndetermined) {
+    reason = way.backend_connection_predates ? Reason::kPredatesAgent : Reason::kEventLoss;
+  }
+  if (reason == Reason::kDirectConnection) show_direct(exchange, report);
+  return reason;
+}
+
+Reason Judge::through_front(const SettledExchange& exchange, RequestReport& report) const {
+  const Provenance& way = exchange.provenance;
+  if (!way.upstream_seen) return way.upstream_predates ? Reason::kPredatesAgent : Reason::kAmbiguous;
+  if (way.attribution.method == "candidates") return among_candidates(exchange, report);
+  if (way.origins.size() != 1) return Reason::kAmbiguous;
+  show_origin(way.origins.front(), report);
+  return of_origin(way.origins.front(), exchange);
+}
+
+Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& report) const {
+  const std::vector<Origin>& origins = exchange.provenance.origins;
+  if (origins.empty()) return Reason::kProxyOriginated;
+  bool all_verified = true;
+  Verdict worst = Verdict::kAuthenticated;
+  for (const Origin& origin : origins) {
+    const Verdict verdict = verdict_of(of_origin(origin, exchange));
+    if (verdict == Verdict::kAuthenticated) continue;
+    all_verified = false;
+    if (worst != Verdict::kBypass) worst = verdict;
+  }
+  if (all_verified) return Reason::kVerifiedClientCertificate;
+  report.worst_case = worst;
+  return Reason::kAmbiguous;
+}
+
+// A process of this host that is no front: a direct connection, unless it may be handing a verified client on. A relay of
+// an unprivileged user with a CA of his own would launder himself that way, so it is never trusted either.
+Reason Judge::from_stranger(const SettledExchange& exchange) const {
+  for (const Origin& origin : exchange.provenance.origins) {
+    const Verdict verdict = verdict_of(of_origin(origin, exchange));
+    if (verdict != Verdict::kBypass) return Reason::kFrontNotTrusted;
+  }
+  return Reason::kDirectConnection;
+}
+
+Reason Judge::from_remote(const SettledExchange& exchange, const std::string& name) const {
+  const Provenance& way = exchange.provenance;
+  if (addresses_.contains(way.peer.ip)) {  // local, and yet its socket was not seen
+    return way.backend_connection_predates ? Reason::kPredatesAgent : Reason::kPeerNotMonitored;
+  }
+  const BackendConfig* configured = backend(name);
+  if (!configured || !configured->proxies) {
+    return backends_with_front_.contains(name) ? Reason::kDirectConnection : Reason::kPeerNotMonitored;
+  }
+  const auto& proxies = *configured->proxies;
+  const bool is_proxy =
+      std::any_of(proxies.begin(), proxies.end(), [&](const Cidr& range) { return range.contains(way.peer.ip); });
+  return is_proxy ? Reason::kPeerNotMonitored : Reason::kDirectConnection;
+}
+
+Reason Judge::of_origin(const Origin& origin, const SettledExchange& exchange) const {
+  if (is_plaintext(origin)) {
+    const bool may_hide_a_front = origin.peer_process && origin.peer_process->front;
+    return may_hide_a_front ? Reason::kAmbiguous : Reason::kPlaintextIngress;
+  }
+  if (origin.session.state == SessionState::kEstablished) return of_session(origin, exchange);
+  if (origin.predates_agent) return Reason::kPredatesAgent;
+  if (origin.touched_by_loss) return Reason::kEventLoss;
+  const bool no_probe_fired = origin.session.finished_ns == 0 && origin.session.server_hello;
+  return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
+}
+
+Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) const {
+  const Session& session = origin.session;
+  if (session.client_hello && session.client_hello->has_early_data && exchange.request.time_ns < session.finished_ns) {
+    return Reason::kEarlyData;
+  }
+  if (!session.presented) return Reason::kUnboundSession;  // a resumed session whose certificate was not seen
+  if (!*session.presented) return Reason::kNoClientCertificate;
+  if (!session.verify_code) return Reason::kUnboundSession;
+  if (*session.verify_code != 0) return Reason::kClientCertificateNotVerified;
+  if (session.chain.empty()) return Reason::kEventLoss;
+  const bool intermediary = is_intermediary(session.chain.front(), exchange.process.backend);
+  return intermediary ? Reason::kPeerNotMonitored : Reason::kVerifiedClientCertificate;
+}
+
+bool Judge::is_intermediary(const Certificate& certificate, const std::string& name) const {
+  const BackendConfig* configured = backend(name);
+  if (!configured) return false;
+  const auto names_it = [&](const std::string& pattern) {
+    const auto& names = certificate.alternative_names;
+    return pattern == certificate.subject.text || std::find(names.begin(), names.end(), pattern) != names.end();
+  };
+  return std::any_of(configured->intermediaries.begin(), configured->intermediaries.end(), names_it);
+}
+
+const BackendConfig* Judge::backend(const std::string& name) const {
+  const auto found = std::find_if(config_.backends.begin(), config_.backends.end(),
+                                  [&](const BackendConfig& item) { return item.name == name; });
+  return found == config_.backends.end() ? nullptr : &*found;
+}
+
+}  // namespace mtlswatch

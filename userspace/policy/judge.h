@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policy stage: what a settled exchange proves. Missing data makes "unknown", never "bypass" and never
+// "authenticated".
+#pragma once
+
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "userspace/model/config.h"
+#include "userspace/model/provenance.h"
+#include "userspace/model/verdict.h"
+
+namespace mtlswatch {
+
+/// Facts about the host that verdicts on remote peers need.
+struct HostAddresses {
+  std::vector<IpAddress> local;  ///< of every interface; loopback is always local
+  bool contains(const IpAddress& address) const;
+};
+
+class Judge {
+ public:
+  Judge(const Config& config, HostAddresses addresses) : config_(config), addresses_(std::move(addresses)) {}
+
+  RequestReport judge(const SettledExchange& exchange);
+
+ private:
+  Reason reason_for(const SettledExchange& exchange, RequestReport& report);
+  Reason through_front(const SettledExchange& exchange, RequestReport& report) const;
+  Reason among_candidates(const SettledExchange& exchange, RequestReport& report) const;
+  Reason from_stranger(const SettledExchange& exchange) const;
+  Reason from_remote(const SettledExchange& exchange, const std::string& backend) const;
+  Reason of_origin(const Origin& origin, const SettledExchange& exchange) const;
+  Reason of_session(const Origin& origin, const SettledExchange& exchange) const;
+  bool is_intermediary(const Certificate& certificate, const std::string& backend) const;
+  const BackendConfig* backend(const std::string& name) const;
+
+  Config config_;
+  HostAddresses addresses_;
+  std::unordered_set<std::string> backends_with_front_;  ///< names of backends that a local front has spoken to
+};
+
+}  // namespace mtlswatch
