@@ -5,9 +5,26 @@
 #include <string_view>
 
 namespace mtlswatch {
+namespace {
+
+// A port is used again: of two connections of one address, only those that lived at the same time can be two ends.
+bool lived_together(const Connection& connected, const Connection& accepted) {
+  const bool closed_before = connected.closed_ns != 0 && connected.closed_ns < accepted.opened.time_ns;
+  const bool opened_after = accepted.closed_ns != 0 && connected.opened.time_ns > accepted.closed_ns;
+  return !closed_before && !opened_after;
+}
+
+}  // namespace
 
 UpstreamTurn* Connection::find_turn(std::uint64_t turn) {
   const auto found = std::find_if(turns.rbegin(), turns.rend(), [turn](const auto& item) { return item.turn == turn; });
+  return found == turns.rend() ? nullptr : &*found;
+}
+
+UpstreamTurn* Connection::turn_at(std::uint64_t position) {
+  const auto found = std::find_if(turns.rbegin(), turns.rend(), [position](const UpstreamTurn& turn) {
+    return turn.position == position && !turn.relative_position;
+  });
   return found == turns.rend() ? nullptr : &*found;
 }
 
@@ -61,30 +78,33 @@ Connection* ConnectionTable::unix_other_end(const Connection& connection) {
   return other && other->opened.peer_socket == connection.opened.socket ? other : nullptr;
 }
 
-Connection* ConnectionTable::match(const EndpointIndex& index, const Endpoint& key, const Connection& connection,
-                                   const Endpoint& preferred) {
+Connection* ConnectionTable::other_end(const Connection& accepted, std::uint64_t position) {
+  if (accepted.opened.is_unix) return unix_other_end(accepted);
   Connection* translated = nullptr;
-  const auto [first, last] = index.equal_range(key);
+  const auto [first, last] = by_local_.equal_range(accepted.opened.remote);
   for (auto entry = first; entry != last; ++entry) {
     Connection* other = find(entry->second);
-    if (!other || other->opened.id == connection.opened.id) continue;
-    if (key.ip.is_loopback() && other->opened.netns != connection.opened.netns) continue;
-    if (other->closed_ns != 0 && other->closed_ns < connection.opened.time_ns) continue;  // an older user of the port
-    const Endpoint& far = connection.role == Role::kIngress ? other->opened.remote : other->opened.local;
-    if (far == preferred) return other;
-    translated = other;
+    if (!other || other->opened.id == accepted.opened.id || !lived_together(*other, accepted)) continue;
+    const bool dialled_it = other->opened.remote == accepted.opened.local;
+    const bool same_netns = other->opened.netns == accepted.opened.netns;
+    const bool is_loopback = accepted.opened.remote.ip.is_loopback();
+    if (dialled_it && (same_netns || !is_loopback)) return other;
+    if (!is_loopback && other->turn_at(position)) translated = other;
   }
   return translated;
 }
 
-Connection* ConnectionTable::other_end(const Connection& accepted) {
-  if (accepted.opened.is_unix) return unix_other_end(accepted);
-  return match(by_local_, accepted.opened.remote, accepted, accepted.opened.local);
-}
-
 Connection* ConnectionTable::accepted_end(const Connection& connected) {
   if (connected.opened.is_unix) return unix_other_end(connected);
-  return match(by_remote_, connected.opened.local, connected, connected.opened.remote);
+  const auto [first, last] = by_remote_.equal_range(connected.opened.local);
+  Connection* translated = nullptr;
+  for (auto entry = first; entry != last; ++entry) {
+    Connection* other = find(entry->second);
+    if (!other || !lived_together(connected, *other)) continue;
+    if (other->opened.local == connected.opened.remote) return other;
+    translated = other;
+  }
+  return translated;
 }
 
 const std::unordered_set<ConnectionId>& ConnectionTable::ingress_of(std::uint32_t pid) const {

@@ -53,6 +53,7 @@ struct Connection {
 
   static constexpr std::size_t kTurns = 64;
   UpstreamTurn* find_turn(std::uint64_t turn);
+  UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there; never a relative position
 };
 
 class ConnectionTable {
@@ -67,10 +68,9 @@ class ConnectionTable {
   void touch(Connection& connection, const Actor& actor, std::uint64_t time_ns);
   void close(Connection& connection, std::uint64_t time_ns);
 
-  /// The connected end on this host whose accepted end is given, or null. Unix: by the sockets' identities, both ways;
-  /// TCP: the end whose local address is the other's remote one. It survives destination NAT; between two of the same
-  /// source, the one that dialled this very address wins.
-  Connection* other_end(const Connection& accepted);
+  /// The connected end on this host whose accepted end is given, or null. Unix: by the sockets' identities, both ways.
+  /// TCP: by both addresses; or, behind destination NAT, by the source and by what was sent at this stream position.
+  Connection* other_end(const Connection& accepted, std::uint64_t position);
   /// The reverse: the accepted end on this host of a connected one, or null.
   Connection* accepted_end(const Connection& connected);
 
@@ -95,8 +95,8 @@ class ConnectionTable {
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const;
   };
+  using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
   Connection* unix_other_end(const Connection& connection);
-  Connection* match(const EndpointIndex& index, const Endpoint& key, const Connection& connection, const Endpoint& preferred);
   void index(const Connection& connection);
   void unindex(const Connection& connection);
   void disown(const Connection& connection);
@@ -105,7 +105,6 @@ class ConnectionTable {
   std::size_t capacity_;
   std::uint64_t evicted_ = 0;
   std::unordered_map<ConnectionId, Connection> connections_;
-  using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
   EndpointIndex by_local_;   ///< TCP, not ingress: by the local address
   EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
   std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix

@@ -27,7 +27,7 @@ Provenance ProvenanceTracer::trace(const Connection& accepted, std::uint64_t pos
 
 ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& way, bool is_final, bool& is_settled) {
   const bool at_backend = way.hops.empty() && !way.peer_process;
-  Connection* upstream = connections_.other_end(*step.accepted);
+  Connection* upstream = connections_.other_end(*step.accepted, step.position);
   if (!upstream) {
     if (!at_backend) return {};
     way.peer_kind = step.accepted->opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
@@ -40,7 +40,8 @@ ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& wa
     way.peer_process = peer;
     if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;
   }
-  UpstreamTurn* turn = turn_at(*upstream, *step.accepted, step.position);
+  const bool counts_from_the_start = !(step.accepted->opened.is_unix && step.accepted->opened.predates_agent);
+  UpstreamTurn* turn = counts_from_the_start ? upstream->turn_at(step.position) : nullptr;
   if (!turn) {
     way.upstream_predates |= at_backend && (upstream->opened.predates_agent || step.accepted->opened.predates_agent);
     is_settled = is_final || !peer.front;
@@ -70,7 +71,7 @@ ProvenanceTracer::Step ProvenanceTracer::enter(const Connection& ingress, std::u
   hop.tls = ingress.session.state != SessionState::kNone || ingress.first_bytes == FirstBytes::kTls;
   hop.evidence = evidence;
   way.hops.push_back(std::move(hop));
-  way.origins.assign(1, origin_of(ingress));
+  way.origins.assign(1, origin_of(ingress, position));
   const bool takes_plaintext = ingress.first_bytes == FirstBytes::kHttp1 || ingress.first_bytes == FirstBytes::kHttp2;
   const auto& peer = way.origins.front().peer_process;
   return takes_plaintext && peer && peer->front ? Step{&ingress, position} : Step{};
@@ -80,7 +81,7 @@ void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t 
   way.origins.clear();
   for (const ConnectionId id : connections_.ingress_of(upstream.owner_pid)) {
     const Connection* ingress = connections_.find(id);
-    if (ingress && carried_requests_before(*ingress, sent_ns)) way.origins.push_back(origin_of(*ingress));
+    if (ingress && carried_requests_before(*ingress, sent_ns)) way.origins.push_back(origin_of(*ingress, ingress->receive_turn_position));
   }
   std::sort(way.origins.begin(), way.origins.end(), [](const Origin& a, const Origin& b) { return a.id < b.id; });
   const auto count = static_cast<std::uint32_t>(way.origins.size());
@@ -91,7 +92,7 @@ void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t 
   way.hops.push_back(std::move(hop));
 }
 
-Origin ProvenanceTracer::origin_of(const Connection& ingress) {
+Origin ProvenanceTracer::origin_of(const Connection& ingress, std::uint64_t position) {
   Origin origin;
   origin.id = ingress.opened.id;
   origin.source = ingress.opened.remote;
@@ -101,17 +102,9 @@ Origin ProvenanceTracer::origin_of(const Connection& ingress) {
   origin.first_bytes = ingress.first_bytes;
   origin.predates_agent = ingress.opened.predates_agent;
   origin.touched_by_loss = ingress.touched_by_loss;
-  const Connection* peer = connections_.other_end(ingress);
+  const Connection* peer = connections_.other_end(ingress, position);
   if (peer) origin.peer_process = processes_.find(peer->owner_pid);
   return origin;
-}
-
-UpstreamTurn* ProvenanceTracer::turn_at(Connection& upstream, const Connection& accepted, std::uint64_t position) const {
-  const auto found = std::find_if(upstream.turns.rbegin(), upstream.turns.rend(), [&](const UpstreamTurn& turn) {
-    return turn.position == position && !turn.relative_position;
-  });
-  const bool comparable = !(accepted.opened.is_unix && accepted.opened.predates_agent);
-  return found == upstream.turns.rend() || !comparable ? nullptr : &*found;
 }
 
 }  // namespace mtlswatch

@@ -31,8 +31,7 @@ class ProvenanceTracer {
   Step follow(const Step& step, Provenance& way, bool is_final, bool& is_settled);
   Step enter(const Connection& ingress, std::uint64_t position, const char* evidence, Provenance& way);
   void add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way);
-  Origin origin_of(const Connection& ingress);
-  UpstreamTurn* turn_at(Connection& upstream, const Connection& accepted, std::uint64_t position) const;
+  Origin origin_of(const Connection& ingress, std::uint64_t position);
 
   ConnectionTable& connections_;
   const ProcessDirectory& processes_;
