@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/probe/library.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "userspace/probe/call_sites.h"
+#include "userspace/probe/elf_image.h"
+
+namespace mtlswatch {
+namespace {
+
+enum class Observe : std::uint8_t { kOwnEntry, kOwnReturn, kCallArguments, kCallResult };
+
+struct WantedProbe {
+  ProbePurpose purpose;
+  const char* symbol;
+  Observe observe;
+  unsigned arguments;  ///< RegisterBits that the kernel program reads on entry
+  /// Of the two names of one thing, the other; when that one is there, this one is not missed.
+  const char* instead;
+};
+
+// Another library or another symbol is another row.
+constexpr WantedProbe kWanted[] = {
+    {ProbePurpose::kHandshakeEntry, "SSL_do_handshake", Observe::kOwnEntry, kArgument1, nullptr},
+    {ProbePurpose::kHandshakeReturn, "SSL_do_handshake", Observe::kOwnReturn, 0, nullptr},
+    {ProbePurpose::kCertificate, "d2i_X509", Observe::kCallArguments, kArgument1 | kArgument2 | kArgument3, nullptr},
+    {ProbePurpose::kVerifyResult, "X509_STORE_CTX_get_error", Observe::kCallResult, 0, nullptr},
+    {ProbePurpose::kError, "ERR_vset_error", Observe::kCallArguments, kArgument1 | kArgument2, "ERR_put_error"},
+    {ProbePurpose::kErrorLegacy, "ERR_put_error", Observe::kCallArguments, kArgument1 | kArgument3, "ERR_vset_error"},
+};
+
+std::string hex_address(std::uint64_t value) {
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), "0123456789abcdef"[value & 0xf]);
+    value >>= 4;
+  } while (value != 0);
+  return "0x" + digits;
+}
+
+/// Fills one LibraryPlan from one image.
+class Planner {
+ public:
+  Planner(const ElfImage& image, Disassembler disassembler) : image_(image), reader_(image, std::move(disassembler)) {
+    plan_.name = image.name();
+    plan_.build_id = image.build_id();
+    plan_.version = image.openssl_version();
+  }
+
+  LibraryPlan make() && {
+    for (const WantedProbe& wanted : kWanted) place(wanted);
+    return std::move(plan_);
+  }
+
+ private:
+  void place(const WantedProbe& wanted);
+  void place_calls(const WantedProbe& wanted, const CallSites& sites);
+  void place_after(const WantedProbe& wanted, const Instruction& call);
+  void place_function(const WantedProbe& wanted, std::uint64_t function);
+  void add(const WantedProbe& wanted, ProbePlacement placement, std::uint64_t address);
+  void miss(const WantedProbe& wanted, const std::string& reason);
+  bool has(const char* symbol) const;
+
+  const ElfImage& image_;
+  CodeReader reader_;
+  LibraryPlan plan_;
+};
+
+void Planner::place(const WantedProbe& wanted) {
+  const bool own = wanted.observe == Observe::kOwnEntry || wanted.observe == Observe::kOwnReturn;
+  const Import import = own ? Import{} : find_import(image_, wanted.symbol);
+  if (!import.slots.empty()) {
+    const CallSites sites = reader_.find_calls(import);
+    place_calls(wanted, sites);
+    if (!sites.confirmed.empty() || !sites.unconfirmed.empty()) return;
+    // Its address is taken and called through a pointer, which no fixed instruction shows.
+    return miss(wanted, "imported, but no call of it was found");
+  }
+  const auto function = image_.function(wanted.symbol);
+  if (function) return place_function(wanted, *function);
+  if (wanted.instead != nullptr && has(wanted.instead)) return;
+  miss(wanted, "not in this file");
+}
+
+bool Planner::has(const char* symbol) const { return !image_.slots(symbol).empty() || image_.function(symbol); }
+
+void Planner::place_calls(const WantedProbe& wanted, const CallSites& sites) {
+  for (const Instruction& call : sites.confirmed) {
+    if (wanted.observe == Observe::kCallArguments) add(wanted, ProbePlacement::kCallSite, call.address);
+    if (wanted.observe == Observe::kCallResult) place_after(wanted, call);
+  }
+  for (const std::uint64_t address : sites.unconfirmed) {
+    miss(wanted, "possible call at " + hex_address(address) + " could not be confirmed by disassembly");
+  }
+}
+
+void Planner::place_after(const WantedProbe& wanted, const Instruction& call) {
+  const std::string where = "call at " + hex_address(call.address);
+  if (call.flow != Flow::kCall && call.flow != Flow::kCallSlot) {
+    return miss(wanted, where + " is a tail jump: the result goes elsewhere");
+  }
+  if (reader_.is_jump_target(call.end())) return miss(wanted, where + " returns to where other paths arrive too");
+  const auto cheap = reader_.first_emulated(call.end(), kResult);
+  add(wanted, ProbePlacement::kAfterCall, cheap ? cheap->address : call.end());
+}
+
+void Planner::place_function(const WantedProbe& wanted, std::uint64_t function) {
+  const bool result = wanted.observe == Observe::kOwnReturn || wanted.observe == Observe::kCallResult;
+  if (result) return add(wanted, ProbePlacement::kFunctionReturn, function);
+  const auto cheap = reader_.first_emulated(function, wanted.arguments);
+  add(wanted, ProbePlacement::kFunctionEntry, cheap ? cheap->address : function);
+}
+
+void Planner::add(const WantedProbe& wanted, ProbePlacement placement, std::uint64_t address) {
+  const auto offset = image_.file_offset(address);
+  const auto instruction = reader_.instruction_at(address);
+  if (!offset || !instruction) return miss(wanted, hex_address(address) + " is not an instruction in executable code");
+  plan_.points.push_back(
+      {wanted.purpose, placement, wanted.symbol, *offset, address, instruction->cost, reader_.text_at(address)});
+}
+
+void Planner::miss(const WantedProbe& wanted, const std::string& reason) {
+  plan_.unplaced.push_back({wanted.purpose, wanted.symbol, reason});
+}
+
+}  // namespace
+
+Result<LibraryPlan> analyse_library(const std::string& path) {
+  const auto image = ElfImage::open(path);
+  if (!image) return image.error();
+  auto disassembler = Disassembler::open();
+  if (!disassembler) return disassembler.error();
+  return Planner(*image, std::move(*disassembler)).make();
+}
+
+}  // namespace mtlswatch

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where to put uprobes in a TLS library, found by analysing its file alone: no process is touched, nothing is executed.
+// Used by the code that attaches, and by doctor, which prints the plan.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/probe/instruction.h"
+
+namespace mtlswatch {
+
+/// What a probe tells, hence which kernel program it runs and which registers that program reads.
+enum class ProbePurpose : std::uint8_t {
+  kHandshakeEntry,   ///< SSL_do_handshake begins: rdi is the SSL
+  kHandshakeReturn,  ///< and ends: eax is its result
+  kCertificate,      ///< d2i_X509 is called: rsi points to a pointer to the DER, rdx is its length
+  kVerifyResult,     ///< X509_STORE_CTX_get_error has returned: eax is the X509_V_* code
+  kError,            ///< ERR_vset_error is called (OpenSSL 3): edi is the library, esi the reason
+  kErrorLegacy,      ///< ERR_put_error is called (OpenSSL 1.1): edi is the library, edx the reason
+};
+
+/// How a point relates to the function it observes.
+enum class ProbePlacement : std::uint8_t {
+  kCallSite,        ///< on an instruction of this library that calls it
+  kAfterCall,       ///< behind such a call: the result is in eax, an entry probe reads it
+  kFunctionEntry,   ///< in its prologue: every caller is seen, in the library or not
+  kFunctionReturn,  ///< a return probe; the offset is that of the function's first instruction
+};
+
+struct ProbePoint {
+  ProbePurpose purpose = ProbePurpose::kHandshakeEntry;
+  ProbePlacement placement = ProbePlacement::kCallSite;
+  std::string symbol;
+  std::uint64_t file_offset = 0;  ///< what perf_event_open and uprobe_multi take
+  std::uint64_t address = 0;      ///< relative to the load address, as disassemblers print it
+  InstructionClass instruction_class = InstructionClass::kSingleStepped;
+  std::string disassembly;  ///< Intel syntax
+};
+
+/// A symbol, or one call of it, at which no probe can be put, and why: one line for a report.
+struct UnplacedSymbol {
+  ProbePurpose purpose = ProbePurpose::kHandshakeEntry;
+  std::string symbol;
+  std::string reason;
+};
+
+struct LibraryPlan {
+  std::string name;      ///< SONAME, else the file's name
+  std::string build_id;  ///< lower-case hex; empty if the file has none
+  std::string version;   ///< "OpenSSL 3.0.22 25 Aug 2026"; empty if the file does not say (OpenSSL 3: libcrypto does)
+  std::vector<ProbePoint> points;
+  std::vector<UnplacedSymbol> unplaced;
+};
+
+/// Analyses a shared library or an executable with OpenSSL linked in. Errors concern the file as a whole: it cannot be
+/// opened, or is no x86-64 ELF file with sections. The file may be hostile: cost is bounded.
+Result<LibraryPlan> analyse_library(const std::string& path);
+
+}  // namespace mtlswatch
