@@ -22,6 +22,7 @@ struct Listener {
 struct DetectionClue {
   int score = 0;
   std::string reason;
+  bool operator==(const DetectionClue&) const = default;
 };
 
 /// Facts about a process at one moment. Identity is (pid, start_time_ticks).
@@ -49,6 +50,8 @@ struct ProcessFacts {
   std::string tls_coverage_reason;
   std::vector<DetectionClue> clues;
   std::vector<Endpoint> listeners;
+
+  bool operator==(const ProcessFacts&) const = default;
 };
 
 }  // namespace mtlswatch

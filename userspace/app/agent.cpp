@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/agent.h"
+
+#include <fmt/format.h>
+#include <mtlswatch/event.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "userspace/app/config_loader.h"
+#include "userspace/app/host.h"
+#include "userspace/base/event_id.h"
+#include "userspace/ring/recorded_process.h"
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::uint64_t kMillisecondNs = 1'000'000;
+constexpr std::uint64_t kDrainNs = 10 * kMillisecondNs;
+constexpr std::uint64_t kIdleTickNs = 100 * kMillisecondNs;
+constexpr std::uint64_t kAfterListenNs = 20 * kMillisecondNs;
+constexpr std::uint64_t kAfterExecNs = 1'000 * kMillisecondNs;
+constexpr std::uint64_t kBetweenScansNs = 250 * kMillisecondNs;
+constexpr std::uint64_t kRegularScanNs = 10'000 * kMillisecondNs;
+constexpr int kFinishMs = 2000;
+
+template <typename T>
+const T* as(std::span<const std::uint8_t> bytes) {
+  return bytes.size() >= sizeof(T) ? reinterpret_cast<const T*>(bytes.data()) : nullptr;
+}
+
+}  // namespace
+
+Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe)
+    : kernel_(std::move(kernel)),
+      watcher_(options.config, kernel_, return_probes_are_safe),
+      context_(host_context()),
+      addresses_(host_addresses()),
+      pipeline_(options.config, addresses_, [this](const Report& report) { on_report(report); }) {
+  context_.write_query = options.config.write_query;
+}
+
+Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe) {
+  std::unique_ptr<Agent> agent(new Agent(options, std::move(kernel), return_probes_are_safe));
+  for (const auto step : {&Agent::open_outputs, &Agent::begin_recording}) {
+    if (const Status status = (agent.get()->*step)(options); !status) return status.error();
+  }
+  if (const Status status = agent->open_loop(); !status) return status.error();
+  if (const Status status = agent->kernel_.attach(); !status) return status.error();
+  if (const Status status = agent->scan(); !status) return status.error();
+  return agent;
+}
+
+Status Agent::open_outputs(const AgentOptions& options) {
+  std::vector<OutputConfig> outputs = options.config.outputs;
+  if (outputs.empty()) outputs.emplace_back();
+  for (const OutputConfig& output : outputs) {
+    auto sink = JsonLinesSink::open(output, context_);
+    if (!sink) return sink.error();
+    sinks_.push_back(std::move(*sink));
+  }
+  return Done{};
+}
+
+Status Agent::begin_recording(const AgentOptions& options) {
+  if (options.recording.empty()) return Done{};
+  auto writer = RecordingWriter::create(options.recording);
+  if (!writer) return writer.error();
+  recording_.emplace(std::move(*writer));
+  RecordingHeader header;
+  header.version = context_.agent_version;
+  header.contract_version = MTLSWATCH_CONTRACT_VERSION;
+  header.boot_to_utc_ns = context_.utc_minus_boottime_ns;
+  header.host = context_.host_name;
+  header.host_id = context_.host_id;
+  header.boot_id = context_.boot_id;
+  header.kernel = context_.kernel_release;
+  for (const IpAddress& address : addresses_.local) header.addresses.push_back(address.text());
+  if (const Status status = recording_->write(FrameType::kHeader, encode_header(header)); !status) return status;
+  return recording_->write(FrameType::kConfig, effective_config(options.config));
+}
+
+Status Agent::open_loop() {
+  auto ring = RingReader::open(kernel_.ring_fd(), [this](std::span<const std::uint8_t> bytes) { on_record(bytes); });
+  if (!ring) return ring.error();
+  ring_.emplace(std::move(*ring));
+  sigset_t handled;
+  sigemptyset(&handled);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&handled, number);
+  sigprocmask(SIG_BLOCK, &handled, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  signals_ = UniqueFd(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+  timer_ = UniqueFd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  if (!signals_ || !timer_ || !epoll_) return system_error("open the event loop", errno);
+  const itimerspec every{{0, static_cast<long>(kDrainNs)}, {0, static_cast<long>(kDrainNs)}};
+  timerfd_settime(timer_.get(), 0, &every, nullptr);
+  for (const int fd : {signals_.get(), timer_.get(), ring_->fd()}) {
+    epoll_event event{EPOLLIN, {.fd = fd}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return system_error("watch the event loop", errno);
+  }
+  return Done{};
+}
+
+Status Agent::run() {
+  announce("agent-ready", fmt::format("watching {} processes", watcher_.processes().size()));
+  if (const Status status = flush(); !status) return status;
+  for (bool stop = false; !stop;) {
+    epoll_event events[4];
+    const int count = epoll_wait(epoll_.get(), events, 4, -1);
+    if (count < 0 && errno != EINTR) return system_error("epoll_wait", errno);
+    for (int i = 0; i < count; ++i) {
+      if (events[i].data.fd == signals_.get()) {
+        if (const Status status = handle_signal(stop); !status) return status;
+      }
+      std::uint64_t expirations = 0;
+      if (events[i].data.fd == timer_.get() && ::read(timer_.get(), &expirations, sizeof expirations) < 0) continue;
+    }
+    if (const Status status = turn(boottime_ns()); !status) return status;
+  }
+  if (const Status status = ring_->drain(); !status) return status;
+  const std::uint64_t now_ns = boottime_ns();
+  give_tick(now_ns);
+  pipeline_.finish(now_ns);
+  announce("agent-stopping", "stopping on request");
+  for (JsonLinesSink& sink : sinks_) {
+    if (const Status status = sink.finish(kFinishMs); !status) spdlog::warn("{}", status.error().message);
+  }
+  return recording_ ? recording_->flush() : Status(Done{});
+}
+
+Status Agent::turn(std::uint64_t now_ns) {
+  drained_any_ = false;
+  if (const Status status = ring_->drain(); !status) return status;
+  if (drained_any_ || now_ns >= last_tick_ns_ + kIdleTickNs) give_tick(now_ns);
+  if (now_ns >= last_scan_ns_ + kRegularScanNs) want_scan(now_ns);
+  if (next_scan_ns_ != 0 && now_ns >= std::max(next_scan_ns_, last_scan_ns_ + kBetweenScansNs)) {
+    if (const Status status = scan(); !status) spdlog::warn("look for processes: {}", status.error().message);
+  }
+  return flush();
+}
+
+Status Agent::handle_signal(bool& stop) {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof info) != sizeof info) return Done{};
+  if (info.ssi_signo == SIGHUP) {
+    spdlog::warn("SIGHUP: this version does not reload its configuration; restart it instead");
+    return Done{};
+  }
+  spdlog::info("signal {}: stopping", info.ssi_signo);
+  stop = true;
+  return Done{};
+}
+
+Status Agent::flush() {
+  for (JsonLinesSink& sink : sinks_) {
+    if (const Status status = sink.flush(); !status) return status;
+  }
+  return Done{};
+}
+
+void Agent::on_record(std::span<const std::uint8_t> bytes) {
+  drained_any_ = true;
+  const auto* header = as<mtlswatch_header>(bytes);
+  if (!header) return;
+  if (header->kind == MTLSWATCH_KIND_CONNECTION) {
+    if (const auto* connection = as<mtlswatch_connection>(bytes)) learn_of(*connection);
+  }
+  const bool was_known = pipeline_.correlator().processes().is_known(header->pid);
+  give_record(bytes);
+  const auto* process = header->kind == MTLSWATCH_KIND_PROCESS ? as<mtlswatch_process>(bytes) : nullptr;
+  if (!process) return;
+  if (process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
+  if (process->change != MTLSWATCH_PROCESS_EXEC) return;
+  want_scan(header->time_ns + kAfterExecNs);
+  if (!was_known) return;
+  if (const auto facts = watcher_.examine(header->pid)) give_process(*facts);
+}
+
+// Who connects to Django may be gone in a moment: its /proc facts are read at once.
+void Agent::learn_of(const mtlswatch_connection& connection) {
+  for (const std::uint32_t pid : {connection.header.pid, connection.peer_pid}) {
+    if (pid == 0 || pipeline_.correlator().processes().is_known(pid)) continue;
+    if (const auto facts = watcher_.examine(pid)) give_process(*facts);
+  }
+}
+
+void Agent::give_process(const ProcessFacts& facts) {
+  if (recording_) {
+    const Status status = recording_->write(FrameType::kProcess, encode_process(facts));
+    if (!status) spdlog::error("{}", status.error().message);
+  }
+  pipeline_.process(facts);
+}
+
+void Agent::give_record(std::span<const std::uint8_t> bytes) {
+  if (recording_) {
+    scrubbed_.assign(bytes.begin(), bytes.end());
+    scrubber_.scrub(scrubbed_);
+    const Status status = recording_->write(FrameType::kRecord, scrubbed_);
+    if (!status) spdlog::error("{}", status.error().message);
+  }
+  pipeline_.record(bytes);
+}
+
+void Agent::give_tick(std::uint64_t now_ns) {
+  last_tick_ns_ = now_ns;
+  if (recording_) {
+    const Status status = recording_->write(FrameType::kTick, encode_tick(now_ns));
+    if (!status) spdlog::error("{}", status.error().message);
+  }
+  pipeline_.tick(now_ns);
+}
+
+void Agent::on_report(const Report& report) {
+  for (JsonLinesSink& sink : sinks_) {
+    if (const Status status = sink.write(report); !status) spdlog::debug("{}", status.error().message);
+  }
+}
+
+void Agent::want_scan(std::uint64_t due_ns) {
+  next_scan_ns_ = next_scan_ns_ == 0 ? due_ns : std::min(next_scan_ns_, due_ns);
+}
+
+Status Agent::scan() {
+  last_scan_ns_ = boottime_ns();
+  next_scan_ns_ = 0;
+  auto news = watcher_.scan();
+  if (!news) return news.error();
+  for (const ProcessFacts& facts : news->processes) give_process(facts);
+  constexpr std::size_t kSize = sizeof(mtlswatch_connection);
+  const std::span<const std::uint8_t> records(news->connection_records);
+  for (std::size_t at = 0; at + kSize <= records.size(); at += kSize) {
+    const auto record = records.subspan(at, kSize);
+    learn_of(*as<mtlswatch_connection>(record));
+    give_record(record);
+  }
+  return Done{};
+}
+
+void Agent::announce(const char* action, std::string message) {
+  AgentReport report;
+  report.time_ns = boottime_ns();
+  report.event_id = event_id(report.time_ns, static_cast<std::uint64_t>(getpid()), sinks_.size());
+  report.action = action;
+  report.message = std::move(message);
+  for (const auto& [pid, facts] : watcher_.processes()) report.processes.push_back(facts);
+  on_report(report);
+}
+
+}  // namespace mtlswatch

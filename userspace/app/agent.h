@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running agent: one event loop on one thread, from the ring to the outputs, with scans in between.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "userspace/app/pipeline.h"
+#include "userspace/app/watcher.h"
+#include "userspace/base/result.h"
+#include "userspace/base/unique_fd.h"
+#include "userspace/decode/scrubber.h"
+#include "userspace/model/config.h"
+#include "userspace/probe/kernel.h"
+#include "userspace/ring/recording.h"
+#include "userspace/ring/ring_reader.h"
+#include "userspace/sink/json_lines_sink.h"
+
+namespace mtlswatch {
+
+struct AgentOptions {
+  Config config;
+  std::string recording;  ///< file to record to; empty: none
+};
+
+class Agent {
+ public:
+  /// Loads, finds, attaches. Errors are of the environment (exit code 4).
+  static Result<std::unique_ptr<Agent>> start(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);
+  /// Until SIGTERM or SIGINT, or until standard output's reader has gone.
+  Status run();
+
+ private:
+  Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);
+  Status open_outputs(const AgentOptions& options);
+  Status open_loop();
+  Status begin_recording(const AgentOptions& options);
+
+  void on_record(std::span<const std::uint8_t> bytes);
+  void learn_of(const mtlswatch_connection& connection);
+  void give_process(const ProcessFacts& facts);
+  void give_record(std::span<const std::uint8_t> bytes);
+  void give_tick(std::uint64_t now_ns);
+  void on_report(const Report& report);
+
+  Status scan();
+  void want_scan(std::uint64_t due_ns);
+  Status turn(std::uint64_t now_ns);
+  Status handle_signal(bool& stop);
+  void announce(const char* action, std::string message);
+  Status flush();
+
+  Kernel kernel_;
+  Watcher watcher_;
+  SinkContext context_;
+  HostAddresses addresses_;
+  std::vector<JsonLinesSink> sinks_;
+  Pipeline pipeline_;
+  std::optional<RecordingWriter> recording_;
+  Scrubber scrubber_;
+  std::vector<std::uint8_t> scrubbed_;
+  std::optional<RingReader> ring_;
+  UniqueFd epoll_, timer_, signals_;
+  std::uint64_t next_scan_ns_ = 0;  ///< 0: no scan is wanted
+  std::uint64_t last_scan_ns_ = 0;
+  std::uint64_t last_tick_ns_ = 0;
+  bool drained_any_ = false;
+};
+
+}  // namespace mtlswatch

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What doctor and targets print with --json.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "userspace/app/watcher.h"
+#include "userspace/probe/environment.h"
+
+namespace mtlswatch {
+
+/// {"checks": [{"name", "ok", "fatal", "detail", "advice"}]}
+std::string checks_json(const std::vector<EnvironmentCheck>& checks);
+
+/// {"processes": [{"pid", "name", "executable", "backend", "front", "score", "reasons", ...}], "libraries": [...]}
+std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryReport>& libraries);
+
+}  // namespace mtlswatch

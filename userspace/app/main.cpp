@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: which command, with which options. What they do is in commands.h.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+
+#include "userspace/app/commands.h"
+
+namespace {
+
+constexpr const char* kAbout =
+    "mtlswatch says, for every request that reaches Django, whose verified client certificate stands behind it, or that it "
+    "bypassed mutual TLS, or that it cannot know, and why.";
+
+struct Arguments {
+  mtlswatch::RunOptions run;
+  std::string recording_file;
+  std::string log_level = "info";
+  bool json = false;
+  bool print_effective = false;
+};
+
+void log_to_standard_error(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("mtlswatch");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  logger->set_level(spdlog::level::from_str(level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void add_config_option(CLI::App* command, Arguments& arguments) {
+  command->add_option("-c,--config", arguments.run.config.file, "Configuration file (default /etc/mtlswatch/mtlswatch.yaml)")
+      ->envname("MTLSWATCH_CONFIG");
+}
+
+void add_commands(CLI::App& app, Arguments& arguments) {
+  app.require_subcommand(1);
+  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  add_config_option(app.add_subcommand("run", "Watch this host; events go to standard output as JSON lines"), arguments);
+  CLI::App* record = app.add_subcommand("record", "Watch, and write what the kernel said, scrubbed, to a new file");
+  add_config_option(record, arguments);
+  record->add_option("FILE", arguments.recording_file, "File to make, mode 0600")->required();
+  CLI::App* replay = app.add_subcommand("replay", "Judge a recording again, without privileges");
+  replay->add_option("FILE", arguments.recording_file, "Recording")->required();
+  CLI::App* check = app.add_subcommand("check-config", "Read the configuration and say what is wrong with it");
+  add_config_option(check, arguments);
+  check->add_flag("--print-effective", arguments.print_effective, "Print the configuration in effect");
+  CLI::App* doctor = app.add_subcommand("doctor", "Say whether this host can be watched, and what to do where not");
+  doctor->add_flag("--json", arguments.json, "As JSON");
+  CLI::App* targets = app.add_subcommand("targets", "List the processes found, why, and how well each can be seen");
+  add_config_option(targets, arguments);
+  targets->add_flag("--json", arguments.json, "As JSON");
+  app.add_subcommand("version", "Print the version");
+}
+
+int run_command(const std::string& name, Arguments& arguments) {
+  using namespace mtlswatch;
+  if (name == "record") arguments.run.recording = arguments.recording_file;
+  if (name == "run" || name == "record") return run_agent(arguments.run);
+  if (name == "replay") return replay(arguments.recording_file);
+  if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective);
+  if (name == "doctor") return doctor(arguments.json);
+  if (name == "targets") return targets(arguments.run.config, arguments.json);
+  return version();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(kAbout, "mtlswatch");
+  Arguments arguments;
+  add_commands(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? mtlswatch::kExitOk : mtlswatch::kExitUsage;
+  }
+  log_to_standard_error(arguments.log_level);
+  return run_command(app.get_subcommands().front()->get_name(), arguments);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// run, record, replay.
+#include <fmt/format.h>
+#include <mtlswatch/event.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+
+#include "userspace/app/agent.h"
+#include "userspace/app/commands.h"
+#include "userspace/app/host.h"
+#include "userspace/app/replayer.h"
+#include "userspace/probe/environment.h"
+#include "userspace/probe/return_probe_check.h"
+
+namespace mtlswatch {
+namespace {
+
+int fail(ExitCode code, const Error& error) {
+  fmt::print(stderr, "mtlswatch: {}\n", error.message);
+  return code;
+}
+
+// Says everything that is missing at once, so that it can be mended at once.
+bool environment_allows() {
+  bool allowed = true;
+  for (const EnvironmentCheck& check : check_environment()) {
+    if (check.ok || !check.fatal) continue;
+    allowed = false;
+    fmt::print(stderr, "mtlswatch: {}: {}. {}\n", check.name, check.detail, check.advice);
+  }
+  return allowed;
+}
+
+bool return_probes_are_safe() {
+  const auto verdict = check_return_probes();
+  if (verdict && verdict->safe) return true;
+  spdlog::warn("return probes are left out, handshakes will stay unknown: {}",
+               verdict ? verdict->reason : verdict.error().message);
+  return false;
+}
+
+}  // namespace
+
+int run_agent(const RunOptions& options) {
+  const auto config = load_config(options.config);
+  if (!config) return fail(kExitConfiguration, config.error());
+  if (!environment_allows()) return kExitEnvironment;
+  const bool safe = return_probes_are_safe();
+  auto kernel = Kernel::load({config->limits.ring_bytes});
+  if (!kernel) return fail(kExitEnvironment, kernel.error());
+  auto agent = Agent::start({*config, options.recording}, std::move(*kernel), safe);
+  if (!agent) return fail(kExitEnvironment, agent.error());
+  const Status status = (*agent)->run();
+  return status ? kExitOk : fail(kExitRuntime, status.error());
+}
+
+int replay(const std::string& file) {
+  const Status status = replay_recording(file);
+  return status ? kExitOk : fail(kExitRuntime, status.error());
+}
+
+int check_config(const LoadOptions& options, bool print_effective) {
+  const auto config = load_config(options);
+  if (!config) {
+    fmt::print(stderr, "{}\n", config.error().message);
+    return kExitConfiguration;
+  }
+  fmt::print("{}", print_effective ? effective_config(*config) : "the configuration is valid\n");
+  return kExitOk;
+}
+
+int version() {
+  fmt::print("mtlswatch {} (kernel contract {})\n", MTLSWATCH_VERSION, MTLSWATCH_CONTRACT_VERSION);
+  return kExitOk;
+}
+
+}  // namespace mtlswatch

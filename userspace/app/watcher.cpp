@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/watcher.h"
+
+#include <mtlswatch/event.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <set>
+
+#include "userspace/decode/decoder.h"
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER;
+
+std::string coverage_of(const LibraryReport& library, std::string& reason) {
+  if (!library.failure.empty()) {
+    reason = library.failure;
+    return "blind";
+  }
+  for (const UnplacedSymbol& symbol : library.plan.unplaced) reason += symbol.symbol + ": " + symbol.reason + "; ";
+  for (const std::string& failure : library.attachment.failures) reason += failure + "; ";
+  if (reason.size() > 2) reason.resize(reason.size() - 2);
+  if (library.attachment.attached == 0) return "blind";
+  return library.attachment.failures.empty() ? "attached" : "partly";
+}
+
+}  // namespace
+
+Result<Watcher::News> Watcher::scan(bool is_dry) {
+  if (const Status status = read_listeners(); !status) return status.error();
+  std::vector<ProcessFacts> found = discovery_.scan(config_, listeners_);
+  if (!is_dry) {
+    if (const Status status = observe(found); !status) return status.error();
+  }
+  News news;
+  for (ProcessFacts& facts : found) {
+    cover(facts, is_dry);
+    if (learn(facts)) news.processes.push_back(facts);
+  }
+  std::set<std::uint32_t> alive;
+  for (const ProcessFacts& facts : found) alive.insert(facts.pid);
+  std::erase_if(known_, [&](const auto& item) { return !alive.contains(item.first); });
+  if (is_dry) return news;
+  forget_uninteresting();
+  auto records = mark_older_connections();
+  if (!records) return records.error();
+  news.connection_records = std::move(*records);
+  return news;
+}
+
+std::optional<ProcessFacts> Watcher::examine(std::uint32_t pid) { return discovery_.examine(pid, config_, listeners_); }
+
+Status Watcher::read_listeners() {
+  const auto bytes = kernel_.read_listeners();
+  if (!bytes) return bytes.error();
+  listeners_.clear();
+  constexpr std::size_t kSize = sizeof(mtlswatch_connection);
+  for (std::size_t at = 0; at + kSize <= bytes->size(); at += kSize) {
+    if (const auto listener = decode_listener({bytes->data() + at, kSize})) listeners_.push_back(*listener);
+  }
+  return Done{};
+}
+
+Status Watcher::observe(const std::vector<ProcessFacts>& found) {
+  for (const ProcessFacts& facts : found) {
+    if (facts.backend.empty()) continue;
+    for (const Endpoint& listener : facts.listeners) {
+      if (listener.is_unix()) continue;
+      if (const Status status = kernel_.protect_port(listener.port); !status) return status;
+    }
+  }
+  for (const ProcessFacts& facts : found) {
+    const std::uint32_t wanted = facts.backend.empty() ? MTLSWATCH_OBSERVED_SERVER : MTLSWATCH_OBSERVED_BACKEND;
+    const std::uint32_t now = kernel_.observed(facts.pid);
+    if ((now & kDiscovered) == wanted) continue;
+    const std::uint32_t kept = now & (MTLSWATCH_OBSERVED_PEER | MTLSWATCH_OBSERVED_SCANNED);
+    if (const Status status = kernel_.observe(facts.pid, wanted | kept); !status) return status;
+  }
+  return Done{};
+}
+
+// What began to listen was observed at once, so that nothing of a new proxy was missed; most of it is neither.
+void Watcher::forget_uninteresting() {
+  for (const std::uint32_t pid : kernel_.observed_pids()) {
+    const std::uint32_t flags = kernel_.observed(pid) & ~std::uint32_t{MTLSWATCH_OBSERVED_SCANNED};
+    const bool is_gone = !discovery_.processes().find(pid) && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+    if (is_gone || (flags == MTLSWATCH_OBSERVED_LISTENER && !known_.contains(pid))) kernel_.forget(pid);
+  }
+}
+
+void Watcher::cover(ProcessFacts& facts, bool is_dry) {
+  for (const TlsLibrary& library : discovery_.tls_libraries(facts.pid)) {
+    std::string reason;
+    const std::string coverage = coverage_of(attach(library, is_dry), reason);
+    if (facts.tls_coverage.empty() || facts.tls_coverage == "attached") facts.tls_coverage = coverage;
+    if (!reason.empty()) facts.tls_coverage_reason = reason;
+  }
+}
+
+const LibraryReport& Watcher::attach(const TlsLibrary& library, bool is_dry) {
+  const auto [entry, is_new] = library_index_.try_emplace({library.device, library.inode}, libraries_.size());
+  if (!is_new) return libraries_[entry->second];
+  LibraryReport report;
+  report.display_path = library.display_path;
+  auto plan = analyse_library(library.path);
+  if (plan) {
+    report.plan = std::move(*plan);
+    if (is_dry) {
+      report.attachment.attached = report.plan.points.size();
+    } else {
+      report.attachment = kernel_.attach_library(report.plan, library.path, return_probes_are_safe_);
+    }
+    spdlog::info("{}: {} probes of {} attached", library.display_path, report.attachment.attached,
+                 report.plan.points.size());
+  } else {
+    report.failure = plan.error().message;
+    spdlog::warn("{}: cannot be probed: {}", library.display_path, report.failure);
+  }
+  libraries_.push_back(std::move(report));
+  return libraries_.back();
+}
+
+Result<std::vector<std::uint8_t>> Watcher::mark_older_connections() {
+  std::vector<std::uint32_t> unmarked;
+  for (const std::uint32_t pid : kernel_.observed_pids()) {
+    if (!(kernel_.observed(pid) & MTLSWATCH_OBSERVED_SCANNED)) unmarked.push_back(pid);
+  }
+  if (unmarked.empty()) return std::vector<std::uint8_t>{};
+  auto records = kernel_.read_older_connections();
+  if (!records) return records;
+  for (const std::uint32_t pid : unmarked) kernel_.mark_scanned(pid);
+  return records;
+}
+
+bool Watcher::learn(const ProcessFacts& facts) {
+  const auto [entry, is_new] = known_.try_emplace(facts.pid, facts);
+  if (is_new) return true;
+  if (entry->second == facts) return false;
+  entry->second = facts;
+  return true;
+}
+
+}  // namespace mtlswatch

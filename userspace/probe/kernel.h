@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel side as one object: open, configure, load, attach; then its maps and iterators. Used by app/agent on the
+// event loop's thread. Everything is undone when it goes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/probe/library.h"
+
+struct mtlswatch_bpf;
+struct bpf_link;
+struct bpf_program;
+
+namespace mtlswatch {
+
+struct KernelOptions {
+  std::uint32_t ring_bytes = 4u << 20;  ///< rounded up to a power of two
+};
+
+/// What one library's probes came to.
+struct LibraryAttachment {
+  std::size_t attached = 0;
+  std::vector<std::string> failures;  ///< "SSL_do_handshake: Permission denied"
+};
+
+/// Sums over CPUs of what the kernel side counts.
+struct KernelCounters {
+  std::vector<std::uint64_t> submitted;  ///< by enum mtlswatch_kind
+  std::vector<std::uint64_t> dropped;    ///< the ring was full
+  std::vector<std::uint64_t> failures;   ///< by enum mtlswatch_failure
+};
+
+class Kernel {
+ public:
+  /// Opens, configures and loads the programs. Errors say what the kernel refused.
+  static Result<Kernel> load(const KernelOptions& options);
+  Kernel(Kernel&&) noexcept;
+  Kernel& operator=(Kernel&&) noexcept;
+  ~Kernel();
+
+  /// Attaches the socket and process tracepoints. All of them or an error.
+  Status attach();
+
+  /// Puts the plan's probes into the file at path, for every process that maps it. A point that fails is a line.
+  LibraryAttachment attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes);
+
+  /// Runs an iterator; its records are handed over whole. Listeners first: the connections' roles rest on them.
+  Result<std::vector<std::uint8_t>> read_listeners();
+  Result<std::vector<std::uint8_t>> read_older_connections();
+
+  Status observe(std::uint32_t pid, std::uint32_t flags);  ///< enum mtlswatch_observed, replaces
+  void mark_scanned(std::uint32_t pid);  ///< its older sockets are marked; nothing if it has ended
+  std::uint32_t observed(std::uint32_t pid) const;         ///< 0: not observed
+  void forget(std::uint32_t pid);
+  std::vector<std::uint32_t> observed_pids() const;
+  Status protect_port(std::uint16_t port);
+
+  int ring_fd() const;
+  KernelCounters counters() const;
+
+ private:
+  struct Destroy {
+    void operator()(mtlswatch_bpf* skeleton) const;
+    void operator()(bpf_link* link) const;
+  };
+  using Link = std::unique_ptr<bpf_link, Destroy>;
+  explicit Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton);
+  Result<std::vector<std::uint8_t>> run_iterator(bpf_program* program, const char* name);
+
+  std::unique_ptr<mtlswatch_bpf, Destroy> skeleton_;
+  std::vector<Link> library_links_;
+};
+
+}  // namespace mtlswatch

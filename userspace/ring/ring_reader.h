@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's end of the ring buffer: drained by a timer, woken early only for urgent records.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "userspace/base/result.h"
+
+struct ring_buffer;
+
+namespace mtlswatch {
+
+class RingReader {
+ public:
+  /// Called for each record, in order; the span dies with the call.
+  using OnRecord = std::function<void(std::span<const std::uint8_t>)>;
+
+  static Result<RingReader> open(int ring_map_fd, OnRecord on_record);
+  RingReader(RingReader&&) noexcept;
+  RingReader& operator=(RingReader&&) noexcept;
+  ~RingReader();
+
+  /// Hands over what is there. Errors: the ring is corrupt.
+  Status drain();
+  /// Readable when an urgent record waits; for epoll.
+  int fd() const;
+
+ private:
+  struct Free {
+    void operator()(ring_buffer* ring) const;
+  };
+  RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring);
+  std::unique_ptr<OnRecord> on_record_;  ///< before ring_: libbpf holds its address
+  std::unique_ptr<ring_buffer, Free> ring_;
+};
+
+}  // namespace mtlswatch
