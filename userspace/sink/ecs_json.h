@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A report as one line of nested Elastic Common Schema 9.4 JSON: the output contract. What ECS has no field for lives
+// under mtlswatch. Used by the sinks; pure, so any thread.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string>
+
+#include "userspace/model/verdict.h"
+
+namespace mtlswatch {
+
+/// What an event says that its report does not know.
+struct SinkContext {
+  std::string agent_version;
+  std::string agent_id;
+  std::string host_name;
+  std::string host_id;         ///< /etc/machine-id
+  std::string boot_id;         ///< /proc/sys/kernel/random/boot_id
+  std::string kernel_release;  ///< uname -r
+  std::int64_t utc_minus_boottime_ns = 0;  ///< the one place where kernel time becomes UTC
+  bool write_query = false;                ///< url.query is written only when asked for
+  std::uint64_t sequence = 0;              ///< event.sequence: the agent's reports counted from 1; 0 is not written
+};
+
+/// One JSON object without a newline; valid UTF-8 whatever the report holds.
+std::string ecs_json(const Report& report, const SinkContext& context);
+/// The same, appended.
+void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const SinkContext& context);
+
+}  // namespace mtlswatch
