@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real nginx with a generated configuration: many listeners, several upstreams, an access log that says for every
+request whose certificate nginx saw. That log is the ground truth the laboratory is checked against."""
+
+import json
+import signal
+import socket
+from dataclasses import dataclass, field
+
+from lab.host import Child, children_of, free_port, wait_until
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One way from nginx to a backend."""
+    name: str
+    server: str  # as nginx writes it: "127.0.0.1:8000", "unix:/run/app.sock"
+    keepalive: bool = True
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port of nginx. verify is None for plaintext, else a value of ssl_verify_client."""
+    upstream: Upstream
+    verify: str = None
+    protocol: str = "TLSv1.3"
+    http2: bool = False
+    address: str = "127.0.0.1"
+    limit_requests: bool = False  # limit_req with a delay: nginx queues requests
+    authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
+    port: int = field(default_factory=free_port)
+
+    @property
+    def tls(self):
+        return self.verify is not None
+
+
+_MAIN = """
+daemon off; user www-data; worker_processes {workers}; pid {directory}/nginx.pid; error_log {directory}/nginx.error info;
+worker_shutdown_timeout 20s;
+events {{ worker_connections 1024; }}
+http {{
+  log_format truth escape=json '{{"request_id":"$http_x_request_id","uri":"$request_uri","status":$status,'
+    '"source_ip":"$remote_addr","source_port":$remote_port,"port":$server_port,"verify":"$ssl_client_verify",'
+    '"serial":"$ssl_client_serial","protocol":"$ssl_protocol","wire":"$server_protocol","pid":$pid}}';
+  access_log {directory}/nginx.access truth;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  proxy_read_timeout 20s; client_max_body_size 8m;
+  limit_req_zone $server_port zone=queue:1m rate=400r/s;
+  proxy_set_header Host $http_host;
+  proxy_set_header X-SSL-Client-Verify $ssl_client_verify; proxy_set_header X-SSL-Client-Subject $ssl_client_s_dn;
+  proxy_set_header X-SSL-Client-Issuer $ssl_client_i_dn; proxy_set_header X-SSL-Client-Serial $ssl_client_serial;
+  proxy_set_header Connection "";
+  {upstreams}
+  {servers}
+}}
+"""
+
+
+def _upstream_text(upstream):
+    keepalive = "keepalive 16; keepalive_requests 10000;" if upstream.keepalive else ""
+    return f"upstream {upstream.name} {{ server {upstream.server}; {keepalive} }}"
+
+
+def _tls_text(listener, pki):
+    return (f"ssl_certificate {pki.server_certificate_file}; ssl_certificate_key {pki.server_key_file}; "
+            f"ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
+            f"ssl_verify_client {listener.verify};")
+
+
+def _server_text(listener, pki):
+    address = f"[{listener.address}]" if ":" in listener.address else listener.address
+    flags = (" ssl" if listener.tls else "") + (" http2" if listener.http2 else "")
+    version = "1.1" if listener.upstream.keepalive else "1.0"
+    forward = f"proxy_pass http://{listener.upstream.name}; proxy_http_version {version};"
+    limit = "limit_req zone=queue burst=10000;" if listener.limit_requests else ""
+    authorize = "auth_request /auth;" if listener.authorize else ""
+    inner = (f"location = /auth {{ internal; {forward} proxy_pass_request_body off; "
+             'proxy_set_header Content-Length ""; }') if listener.authorize else ""
+    return (f"server {{ listen {address}:{listener.port}{flags}; {_tls_text(listener, pki) if listener.tls else ''} "
+            f"{inner} location / {{ {limit} {authorize} {forward} }} }}")
+
+
+class Nginx:
+    """A running nginx: master as root, workers as www-data."""
+
+    def __init__(self, directory, pki, listeners, workers=2):
+        self.listeners = list(listeners)
+        self.directory = directory
+        upstreams = {listener.upstream for listener in listeners}
+        self._configuration = directory / "nginx.conf"
+        self._configuration.write_text(_MAIN.format(
+            directory=directory, workers=workers, upstreams="\n  ".join(map(_upstream_text, upstreams)),
+            servers="\n  ".join(_server_text(listener, pki) for listener in listeners)))
+        self.child = Child("nginx", ["/usr/sbin/nginx", "-c", self._configuration, "-e", directory / "nginx.error"],
+                           directory)
+        self._wait_ready()
+
+    def _wait_ready(self):
+        if not wait_until(lambda: all(map(self._accepts, self.listeners)) or not self.child.running(), 10):
+            raise RuntimeError(f"nginx does not listen: {self.child.errors()}")
+        if not self.child.running():
+            raise RuntimeError(f"nginx ended at start: {self.child.errors()}")
+
+    @staticmethod
+    def _accepts(listener):
+        address = {"0.0.0.0": "127.0.0.1"}.get(listener.address, listener.address)
+        try:
+            socket.create_connection((address, listener.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def worker_pids(self):
+        return children_of(self.child.pid)
+
+    def reload(self):
+        """SIGHUP: new workers take over, the old ones finish their connections. Waits for a new worker."""
+        before = set(self.worker_pids())
+        self.child.signal(signal.SIGHUP)
+        if not wait_until(lambda: set(self.worker_pids()) - before, 10):
+            raise RuntimeError("nginx started no new worker after SIGHUP")
+
+    def requests_seen(self):
+        """What nginx itself logged: one dict a request, subrequests and unread requests left out."""
+        rows = [json.loads(line) for line in (self.directory / "nginx.access").read_text().splitlines()]
+        return [row for row in rows if row["request_id"]]
+
+    def stop(self):
+        return self.child.stop()

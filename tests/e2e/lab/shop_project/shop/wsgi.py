@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What gunicorn loads."""
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+application = get_wsgi_application()

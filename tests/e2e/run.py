@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one end-to-end test: run.py NAME [--agent PATH | --lab-only]. PATH defaults to $MTLSWATCH.
+Exit code 0: all passed, 1: something failed, 2: usage, 77: skipped, and the last line names what is missing."""
+
+import argparse
+import importlib.util
+import os
+import shutil
+import sys
+import traceback
+
+sys.dont_write_bytecode = True
+
+TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote")
+SKIPPED = 77
+
+
+def missing(agent, test):
+    """What this machine lacks for the test, as text, or None."""
+    if os.geteuid() != 0:
+        return "root"
+    for program in ("/usr/sbin/nginx", "/usr/bin/gunicorn", "/usr/bin/openssl", "/usr/bin/setpriv", "/usr/sbin/ip"):
+        if not os.access(program, os.X_OK):
+            return program
+    for module in ("h2", "cryptography", "django"):
+        if importlib.util.find_spec(module) is None:
+            return f"python3-{module}"
+    if test == "remote" and not os.access("/dev/net/tun", os.W_OK):
+        return "/dev/net/tun"
+    if agent is not None and shutil.which(agent) is None:
+        return f"the agent ({agent or 'no path given: use --agent or MTLSWATCH'})"
+    return None
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("test", choices=TESTS)
+    parser.add_argument("--agent", default=os.environ.get("MTLSWATCH", ""), help="path of the mtlswatch program")
+    parser.add_argument("--lab-only", action="store_true", help="run the traffic without an agent, check the ground truth")
+    return parser.parse_args()
+
+
+def main():
+    given = arguments()
+    agent = None if given.lab_only or given.test == "lab" else given.agent
+    lacking = missing(agent, given.test)
+    if lacking:
+        print(f"skipped: {lacking} is missing")
+        return SKIPPED
+    from lab.host import end_children_with_us  # after the check: these need the Debian packages
+    from lab.laboratory import Laboratory
+    from lab.score import Score
+    end_children_with_us()
+    score = Score()
+    try:
+        with Laboratory(os.path.abspath(shutil.which(agent)) if agent else None, score) as lab:
+            importlib.import_module(f"cases.{given.test}").run(lab, score)
+    except Exception:  # whatever broke, the count is still printed
+        score.check(f"{given.test} ran to its end", False, traceback.format_exc())
+    return score.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
