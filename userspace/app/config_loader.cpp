@@ -20,6 +20,7 @@ namespace {
 class ConfigReader {
  public:
   Status read_file(const std::string& file);
+  Status read_text(const std::string& text, const std::string& name);
   Config take() { return std::move(config_); }
 
  private:
@@ -106,11 +107,15 @@ Result<std::string> read_whole(const std::string& file) {
 }
 
 Status ConfigReader::read_file(const std::string& file) {
-  file_ = file;
-  const auto in_file = [&](const Error& error) { return Error{file + ":" + error.message}; };
   const auto text = read_whole(file);
-  if (!text) return in_file(text.error());
-  const auto root = parse_yaml(*text);
+  if (!text) return Error{file + ":" + text.error().message};
+  return read_text(*text, file);
+}
+
+Status ConfigReader::read_text(const std::string& text, const std::string& name) {
+  file_ = name;
+  const auto in_file = [&](const Error& error) { return Error{name + ":" + error.message}; };
+  const auto root = parse_yaml(text);
   if (!root) return in_file(root.error());
   const auto status = read_root(*root);
   return status ? status : in_file(status.error());
@@ -148,6 +153,12 @@ Result<Config> load_config(const LoadOptions& options) {
   for (const auto& each : files) {
     if (const auto status = reader.read_file(each); !status) return status.error();
   }
+  return reader.take();
+}
+
+Result<Config> parse_config(const std::string& text, const std::string& name) {
+  ConfigReader reader;
+  if (const auto status = reader.read_text(text, name); !status) return status.error();
   return reader.take();
 }
 

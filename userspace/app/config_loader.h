@@ -19,6 +19,9 @@ struct LoadOptions {
 /// Every error reads "FILE:LINE:COLUMN: message".
 Result<Config> load_config(const LoadOptions& options);
 
+/// Reads one text; name stands for the file in errors.
+Result<Config> parse_config(const std::string& text, const std::string& name);
+
 /// The configuration in effect, as YAML that load_config accepts and reads as the same.
 std::string effective_config(const Config& config);
 

@@ -9,6 +9,7 @@ void ProcessDirectory::apply(const ProcessChange& change) {
     if (entry != entries_.end()) entry->second.ended_ns = change.time_ns;
     return;
   }
+  if (change.kind == ProcessChangeKind::kExec) entries_.erase(change.pid);
   if (change.kind != ProcessChangeKind::kFork) return;
   const auto parent = entries_.find(change.parent_pid);
   if (parent == entries_.end()) return;

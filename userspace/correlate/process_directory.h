@@ -14,12 +14,17 @@ class ProcessDirectory {
  public:
   void learn(const ProcessFacts& facts) { entries_[facts.pid] = Entry{facts, 0}; }
 
-  /// A fork's child is what its parent is; an ended process is remembered for kLingerNs, for requests under way.
+  /// A fork's child is what its parent is; an exec makes it something unknown; an ended process is remembered for
+  /// kLingerNs, for requests under way.
   void apply(const ProcessChange& change);
 
   /// Facts about a process; with nothing but the number when none are known.
   ProcessFacts find(std::uint32_t pid) const;
-  bool is_known(std::uint32_t pid) const { return entries_.contains(pid); }
+  /// Whether its facts are current: an ended process's number may come again.
+  bool is_known(std::uint32_t pid) const {
+    const auto entry = entries_.find(pid);
+    return entry != entries_.end() && entry->second.ended_ns == 0;
+  }
 
   void sweep(std::uint64_t now_ns);
   std::size_t size() const { return entries_.size(); }

@@ -4,7 +4,7 @@
 #include <array>
 #include <cerrno>
 
-#include "userspace/correlate/event_id.h"
+#include "userspace/base/event_id.h"
 
 namespace mtlswatch {
 namespace {

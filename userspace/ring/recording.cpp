@@ -50,7 +50,10 @@ Status parse_into(std::string_view key, std::string_view text, T& value) {
 Status set_header_field(RecordingHeader& header, std::string_view key, std::string_view value) {
   if (key == "version") header.version = value;
   if (key == "host") header.host = value;
+  if (key == "host_id") header.host_id = value;
+  if (key == "boot_id") header.boot_id = value;
   if (key == "kernel") header.kernel = value;
+  if (key == "address") header.addresses.emplace_back(value);
   if (key == "contract_version") return parse_into(key, value, header.contract_version);
   if (key == "boot_to_utc_ns") return parse_into(key, value, header.boot_to_utc_ns);
   return Done{};
@@ -59,9 +62,17 @@ Status set_header_field(RecordingHeader& header, std::string_view key, std::stri
 }  // namespace
 
 std::string encode_header(const RecordingHeader& header) {
-  return "version=" + one_line(header.version) + "\ncontract_version=" + std::to_string(header.contract_version) +
-         "\nboot_to_utc_ns=" + std::to_string(header.boot_to_utc_ns) + "\nhost=" + one_line(header.host) +
-         "\nkernel=" + one_line(header.kernel) + "\n";
+  std::string text;
+  const auto line = [&text](const char* key, const std::string& value) { text += key + ("=" + one_line(value)) + "\n"; };
+  line("version", header.version);
+  line("contract_version", std::to_string(header.contract_version));
+  line("boot_to_utc_ns", std::to_string(header.boot_to_utc_ns));
+  line("host", header.host);
+  line("host_id", header.host_id);
+  line("boot_id", header.boot_id);
+  line("kernel", header.kernel);
+  for (const std::string& address : header.addresses) line("address", address);
+  return text;
 }
 
 Result<RecordingHeader> decode_header(std::span<const std::uint8_t> payload) {

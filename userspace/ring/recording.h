@@ -39,7 +39,10 @@ struct RecordingHeader {
   std::uint32_t contract_version = 0;  ///< MTLSWATCH_CONTRACT_VERSION
   std::int64_t boot_to_utc_ns = 0;     ///< added to a record's time, it gives UTC
   std::string host;                    ///< host name
-  std::string kernel;                  ///< release
+  std::string host_id;                    ///< machine id
+  std::string boot_id;
+  std::string kernel;                     ///< release
+  std::vector<std::string> addresses;     ///< of the interfaces of the host
   bool operator==(const RecordingHeader&) const = default;
 };
 
