@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kFunctionBytes = 1 << 20;
 constexpr std::size_t kCandidates = 256;  // libssl has at most six calls of a symbol
+constexpr std::size_t kStubs = 16;        // one is usual
 constexpr int kStraightLine = 24;         // instructions
 constexpr int kInstructionBytes = 15;     // at most
 constexpr std::size_t kStubStep = 8;      // PLT entries are 8 or 16 bytes
@@ -67,6 +68,7 @@ Import find_import(const ElfImage& image, const std::string& symbol) {
     for (std::size_t at = 0; at < section.bytes.size(); at += kStubStep) {
       const auto slot = stub_slot(section, at);
       if (slot && contains(import.slots, *slot)) import.stubs.push_back(section.address + at);
+      if (import.stubs.size() == kStubs) return import;
     }
   }
   return import;

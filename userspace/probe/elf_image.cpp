@@ -16,10 +16,11 @@ namespace {
 
 constexpr std::uint64_t kFileBytes = 1ULL << 30;
 // Overlapping sections could otherwise make a small file cost any amount of memory.
-constexpr std::uint64_t kLoadedBytes = 512ULL << 20;
+constexpr std::uint64_t kLoadedBytes = 256ULL << 20;
 constexpr std::size_t kSections = 4096;
 constexpr std::size_t kSegments = 256;
 constexpr std::size_t kNameBytes = 255;
+constexpr std::size_t kSlots = 16;  // one for calls and one for its address are usual
 constexpr std::size_t kVersionBytes = 64;
 constexpr std::size_t kBuildIdBytes = 64;
 
@@ -43,6 +44,16 @@ bool starts_with_release(std::string_view text) {
 std::span<const std::uint8_t> bytes_of(const Elf_Data* data) {
   if (data == nullptr || data->d_buf == nullptr) return {};
   return {static_cast<const std::uint8_t*>(data->d_buf), data->d_size};
+}
+
+// The string at an offset of a string table; empty if it does not end within kNameBytes. elf_strptr would look for the
+// end of the table at each call, which a table without one makes dear.
+std::string_view string_at(std::span<const std::uint8_t> strings, std::uint64_t offset) {
+  if (offset >= strings.size()) return {};
+  const auto rest = strings.subspan(offset, std::min<std::uint64_t>(strings.size() - offset, kNameBytes + 1));
+  const auto end = std::find(rest.begin(), rest.end(), 0);
+  if (end == rest.end()) return {};
+  return {reinterpret_cast<const char*>(rest.data()), static_cast<std::size_t>(end - rest.begin())};
 }
 
 std::uint32_t little_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
@@ -105,6 +116,9 @@ Status ElfImage::read_segments() {
 }
 
 Status ElfImage::read_sections() {
+  std::size_t names = 0;
+  if (elf_getshdrstrndx(elf_.get(), &names) != 0) return elf_error("section names");
+  section_names_ = strings(names);
   Elf_Scn* section = nullptr;
   std::size_t count = 0;
   while (count < kSections && (section = elf_nextscn(elf_.get(), section)) != nullptr) {
@@ -121,10 +135,8 @@ Status ElfImage::read_sections() {
 
 void ElfImage::read_section(Elf_Scn* section) {
   GElf_Shdr header = {};
-  std::size_t names = 0;
-  if (gelf_getshdr(section, &header) == nullptr || elf_getshdrstrndx(elf_.get(), &names) != 0) return;
-  const char* raw_name = elf_strptr(elf_.get(), names, header.sh_name);
-  const std::string_view name = raw_name != nullptr ? raw_name : "";
+  if (gelf_getshdr(section, &header) == nullptr) return;
+  const std::string_view name = string_at(section_names_, header.sh_name);
   const bool code = header.sh_type == SHT_PROGBITS && (header.sh_flags & SHF_EXECINSTR) != 0;
   if (code) return read_code(section, name.starts_with(".plt"));
   if (header.sh_type == SHT_DYNSYM || header.sh_type == SHT_SYMTAB) return read_symbol_starts(section);
@@ -132,7 +144,7 @@ void ElfImage::read_section(Elf_Scn* section) {
     if (Elf_Data* data = load(section, false)) relocations_.push_back(data);
   }
   if (header.sh_type == SHT_NOTE) return read_notes(section);
-  if (header.sh_type == SHT_DYNAMIC) return read_soname(section, header.sh_link);
+  if (header.sh_type == SHT_DYNAMIC) return read_soname(section, strings(header.sh_link));
   if (name == ".eh_frame_hdr") return read_unwind_starts(section, header.sh_addr);
   if (name == ".rodata") return read_version(section);
 }
@@ -143,6 +155,11 @@ Elf_Data* ElfImage::load(Elf_Scn* section, bool raw) {
   if (header.sh_size > budget_bytes_ || header.sh_size > file_bytes_) return nullptr;
   budget_bytes_ -= header.sh_size;
   return raw ? elf_rawdata(section, nullptr) : elf_getdata(section, nullptr);
+}
+
+std::span<const std::uint8_t> ElfImage::strings(std::size_t section) {
+  Elf_Scn* found = elf_getscn(elf_.get(), section);
+  return found != nullptr ? bytes_of(load(found, true)) : std::span<const std::uint8_t>{};
 }
 
 void ElfImage::read_code(Elf_Scn* section, bool linkage) {
@@ -158,7 +175,7 @@ void ElfImage::read_symbol_starts(Elf_Scn* section) {
   GElf_Shdr header = {};
   Elf_Data* symbols = load(section, false);
   if (symbols == nullptr || gelf_getshdr(section, &header) == nullptr || symbol_tables_.size() == 2) return;
-  const SymbolTable table{symbols, header.sh_link, symbols->d_size / sizeof(Elf64_Sym)};
+  const SymbolTable table{symbols, strings(header.sh_link), symbols->d_size / sizeof(Elf64_Sym)};
   symbol_tables_.insert(header.sh_type == SHT_DYNSYM ? symbol_tables_.begin() : symbol_tables_.end(), table);
   for (std::size_t i = 0; i < table.count; ++i) {
     GElf_Sym symbol = {};
@@ -201,7 +218,7 @@ void ElfImage::read_notes(Elf_Scn* section) {
   }
 }
 
-void ElfImage::read_soname(Elf_Scn* section, std::size_t strings) {
+void ElfImage::read_soname(Elf_Scn* section, std::span<const std::uint8_t> names) {
   Elf_Data* data = load(section, false);
   if (data == nullptr) return;
   const std::size_t count = data->d_size / sizeof(Elf64_Dyn);
@@ -209,8 +226,8 @@ void ElfImage::read_soname(Elf_Scn* section, std::size_t strings) {
     GElf_Dyn entry = {};
     if (gelf_getdyn(data, static_cast<int>(i), &entry) == nullptr || entry.d_tag == DT_NULL) return;
     if (entry.d_tag != DT_SONAME) continue;
-    const char* soname = elf_strptr(elf_.get(), strings, entry.d_un.d_val);
-    if (soname != nullptr && *soname != '\0') name_ = to_printable(soname);
+    const std::string_view soname = string_at(names, entry.d_un.d_val);
+    if (!soname.empty()) name_ = to_printable(soname);
     return;
   }
 }
@@ -242,8 +259,7 @@ std::optional<std::uint64_t> ElfImage::function(const std::string& symbol) const
       GElf_Sym entry = {};
       if (gelf_getsym(table.symbols, static_cast<int>(i), &entry) == nullptr) break;
       if (GELF_ST_TYPE(entry.st_info) != STT_FUNC || entry.st_shndx == SHN_UNDEF || entry.st_value == 0) continue;
-      const char* name = elf_strptr(elf_.get(), table.strings, entry.st_name);
-      if (name != nullptr && symbol == name) return entry.st_value;
+      if (string_at(table.strings, entry.st_name) == symbol) return entry.st_value;
     }
   }
   return std::nullopt;
@@ -262,8 +278,8 @@ std::vector<std::uint64_t> ElfImage::slots(const std::string& symbol) const {
       if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
       const auto index = static_cast<int>(GELF_R_SYM(entry.r_info));
       if (gelf_getsym(dynamic.symbols, index, &target) == nullptr) continue;
-      const char* name = elf_strptr(elf_.get(), dynamic.strings, target.st_name);
-      if (name != nullptr && symbol == name) found.push_back(entry.r_offset);
+      if (string_at(dynamic.strings, target.st_name) == symbol) found.push_back(entry.r_offset);
+      if (found.size() == kSlots) return found;
     }
   }
   return found;

@@ -70,9 +70,10 @@ class ElfImage {
   void read_symbol_starts(Elf_Scn* section);
   void read_unwind_starts(Elf_Scn* section, std::uint64_t address);
   void read_notes(Elf_Scn* section);
-  void read_soname(Elf_Scn* section, std::size_t strings);
+  void read_soname(Elf_Scn* section, std::span<const std::uint8_t> names);
   void read_version(Elf_Scn* section);
   Elf_Data* load(Elf_Scn* section, bool raw);
+  std::span<const std::uint8_t> strings(std::size_t section);
 
   UniqueFd file_;
   std::unique_ptr<Elf, CloseElf> elf_;
@@ -81,12 +82,13 @@ class ElfImage {
   std::string name_;
   std::string build_id_;
   std::string openssl_version_;
+  std::span<const std::uint8_t> section_names_;
   std::vector<Segment> segments_;
   std::vector<CodeSection> code_;
   std::vector<std::uint64_t> function_starts_;
   struct SymbolTable {
     Elf_Data* symbols = nullptr;
-    std::size_t strings = 0;  ///< section index of the names
+    std::span<const std::uint8_t> strings;  ///< the names
     std::size_t count = 0;
   };
   std::vector<SymbolTable> symbol_tables_;  ///< at most one .dynsym, then at most one .symtab
