@@ -198,10 +198,19 @@ TEST_F(Recording, ends_after_an_error) {
 Bytes bytes_of(const std::string& text) { return Bytes(text.begin(), text.end()); }
 
 TEST(RecordingHeader, gives_back_what_was_encoded) {
-  const RecordingHeader header{"0.1.0", 7, -123456789012345, "two\nlines", "6.18.0"};
+  RecordingHeader header;
+  header.version = "0.1.0";
+  header.contract_version = 7;
+  header.boot_to_utc_ns = -123456789012345;
+  header.host = "two\nlines";
+  header.host_id = "0123";
+  header.boot_id = "4567";
+  header.kernel = "6.18.0";
+  header.addresses = {"192.0.2.1", "2001:db8::1"};
   const auto decoded = decode_header(bytes_of(encode_header(header)));
   ASSERT_TRUE(decoded) << decoded.error().message;
-  EXPECT_EQ(*decoded, (RecordingHeader{"0.1.0", 7, -123456789012345, "two lines", "6.18.0"}));
+  header.host = "two lines";
+  EXPECT_EQ(*decoded, header);
 }
 
 TEST(RecordingHeader, skips_keys_of_later_versions_and_refuses_nonsense) {
