@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/decode/record_events.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "userspace/decode/characters.h"
+#include "userspace/decode/raw_record.h"
+
+namespace mtlswatch {
+namespace {
+
+Endpoint ip_endpoint(std::uint16_t family, const std::uint8_t* address, std::uint16_t port) {
+  Endpoint endpoint;
+  endpoint.ip = family == AF_INET6 ? IpAddress::v6(address) : IpAddress::v4(address);
+  endpoint.port = port;
+  return endpoint;
+}
+
+/// A listener's path; an abstract name, which begins with NUL, is written with '@' for every NUL (as ss does).
+std::string unix_path(const mtlswatch_connection& record) {
+  std::string path(record.path, record.path_bytes);
+  const auto last = path.find_last_not_of('\0');
+  path.resize(last == std::string::npos ? 0 : last + 1);
+  if (path.empty()) return path;
+  if (path[0] != '\0') return path.substr(0, path.find('\0'));
+  std::replace(path.begin(), path.end(), '\0', '@');
+  return path;
+}
+
+std::string command_name(const char (&comm)[MTLSWATCH_COMM_BYTES]) {
+  const std::string_view raw(comm, sizeof comm);
+  std::string name(raw.substr(0, raw.find('\0')));
+  std::replace_if(name.begin(), name.end(), [](char byte) { return byte >= 0 && !is_printable(byte); }, '?');
+  return name;
+}
+
+}  // namespace
+
+bool is_valid(const mtlswatch_connection& record) {
+  const bool known_family = record.family == AF_INET || record.family == AF_INET6 || record.family == AF_UNIX;
+  return known_family && record.role <= MTLSWATCH_ROLE_OTHER && record.path_bytes <= MTLSWATCH_PATH_BYTES;
+}
+
+ConnectionOpened connection_opened(const mtlswatch_connection& record) {
+  ConnectionOpened event;
+  event.time_ns = record.header.time_ns;
+  event.actor = {record.header.pid, record.header.tid};
+  event.id = record.cookie;
+  event.role = static_cast<Role>(record.role);
+  event.predates_agent = (record.flags & MTLSWATCH_CONNECTION_PREDATES) != 0;
+  event.is_unix = record.family == AF_UNIX;
+  event.socket = record.socket;
+  event.peer_socket = record.peer_socket;
+  event.netns = record.netns;
+  event.uid = record.uid;
+  event.peer_pid = record.peer_pid;
+  event.cgroup_id = record.cgroup_id;
+  event.process_name = command_name(record.comm);
+  if (event.is_unix) {
+    (event.role == Role::kEgress ? event.remote : event.local).path = unix_path(record);
+  } else {
+    event.local = ip_endpoint(record.family, record.local_address, record.local_port);
+    event.remote = ip_endpoint(record.family, record.remote_address, record.remote_port);
+  }
+  return event;
+}
+
+std::optional<Turn> turn_of(const mtlswatch_io& record) {
+  const auto has = [&record](std::uint32_t flag) { return (record.flags & flag) != 0; };
+  const bool tells = has(MTLSWATCH_IO_TURN | MTLSWATCH_IO_END | MTLSWATCH_IO_BLOCKED | MTLSWATCH_IO_RESUMED);
+  if (!tells && record.witness_cookie == 0) return std::nullopt;
+  return Turn{.time_ns = record.header.time_ns,
+              .actor = {record.header.pid, record.header.tid},
+              .id = record.cookie,
+              .is_send = has(MTLSWATCH_IO_SEND),
+              .first_of_turn = has(MTLSWATCH_IO_TURN),
+              .end_of_stream = has(MTLSWATCH_IO_END),
+              .blocked = has(MTLSWATCH_IO_BLOCKED),
+              .resumed = has(MTLSWATCH_IO_RESUMED),
+              .relative_position = has(MTLSWATCH_IO_RELATIVE),
+              .turn = record.turn,
+              .position = record.position,
+              .witness = {record.witness_cookie, record.witness_turn, record.witness_position}};
+}
+
+HandshakeStep handshake_step(const mtlswatch_handshake& record) {
+  HandshakeStep event;
+  event.time_ns = record.header.time_ns;
+  event.started_ns = record.started_ns;
+  event.actor = {record.header.pid, record.header.tid};
+  event.id = record.cookie;
+  event.conflict = (record.flags & MTLSWATCH_HANDSHAKE_CONFLICT) != 0;
+  event.ssl = record.ssl;
+  event.result = record.result;
+  if ((record.flags & MTLSWATCH_HANDSHAKE_VERIFIED) != 0) event.verify_code = record.verify_code;
+  if ((record.flags & MTLSWATCH_HANDSHAKE_REASON) != 0) event.reason = record.reason;
+  if ((record.flags & MTLSWATCH_HANDSHAKE_RECEIVED) != 0) event.receive_result = record.receive_result;
+  event.certificates = record.certificates;
+  return event;
+}
+
+std::optional<ProcessChange> process_change(const mtlswatch_process& record) {
+  ProcessChange event{record.header.time_ns, record.header.pid, ProcessChangeKind::kExec, record.parent_pid};
+  switch (record.change) {
+    case MTLSWATCH_PROCESS_EXEC: event.kind = ProcessChangeKind::kExec; return event;
+    case MTLSWATCH_PROCESS_FORK: event.kind = ProcessChangeKind::kFork; return event;
+    case MTLSWATCH_PROCESS_EXIT: event.kind = ProcessChangeKind::kExit; return event;
+    case MTLSWATCH_PROCESS_LISTEN: event.kind = ProcessChangeKind::kListen; return event;
+    default: return std::nullopt;
+  }
+}
+
+std::optional<Listener> decode_listener(std::span<const std::uint8_t> record) {
+  const auto header = read_header(record);
+  if (!header || header->kind != MTLSWATCH_KIND_LISTENER) return std::nullopt;
+  const auto socket = read_fixed<mtlswatch_connection>(record);
+  if (!is_valid(socket)) return std::nullopt;
+  Listener listener{header->pid, socket.netns, socket.uid, {}};
+  if (socket.family == AF_UNIX) listener.endpoint.path = unix_path(socket);
+  else listener.endpoint = ip_endpoint(socket.family, socket.local_address, socket.local_port);
+  return listener;
+}
+
+}  // namespace mtlswatch

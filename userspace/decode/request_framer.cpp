@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/decode/request_framer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "userspace/decode/characters.h"
+#include "userspace/decode/request_line.h"
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::size_t kHeadBytes = MTLSWATCH_BACKEND_PREFIX_BYTES;
+constexpr std::uint64_t kLongestTcpBody = 1u << 30;  // beyond, 32-bit positions do not tell where it ends
+
+/// Index after the blank line that ends a head, 0 if it has not come. Bare LF ends a line too (RFC 9112 section 2.2).
+std::size_t head_end(std::string_view text, std::size_t from) {
+  for (std::size_t feed = text.find('\n', from); feed != std::string_view::npos; feed = text.find('\n', feed + 1)) {
+    std::size_t next = feed + 1;
+    if (next < text.size() && text[next] == '\r') ++next;
+    if (next < text.size() && text[next] == '\n') return next + 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+RequestFramer::RequestFramer(const HeadParser& parser, Positions positions, Start start)
+    : parser_(parser),
+      wraps_(positions == Positions::kTcp),
+      state_(start == Start::kAtRequest ? State::kHead : State::kLost) {}
+
+std::int64_t RequestFramer::distance(std::uint64_t position) const {
+  if (!wraps_) return static_cast<std::int64_t>(position - *next_);
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(position) - static_cast<std::uint32_t>(*next_));
+}
+
+void RequestFramer::feed(const Piece& piece, std::vector<FramedRequest>& out, ByteMask* mask) {
+  if (state_ == State::kOpaque) return;
+  const std::size_t at = align(piece, out);
+  if (piece.turn_start) {
+    turn_bytes_ = 0;
+    if (state_ == State::kLost && looks_like_request(as_text(piece.bytes.subspan(at)))) state_ = State::kHead;
+  }
+  turn_bytes_ += piece.bytes.size() - at;
+  consume(piece, at, out, mask);
+  const bool cut = piece.cut && piece.length > piece.bytes.size();
+  if (in_head_ && (cut || turn_bytes_ >= kHeadBytes)) cut_head(out);
+}
+
+/// Brings the framing to the piece's position; returns how many of its bytes were read before.
+std::size_t RequestFramer::align(const Piece& piece, std::vector<FramedRequest>& out) {
+  if (!next_) next_ = piece.position;
+  const std::int64_t ahead = distance(piece.position);
+  std::size_t known = 0;
+  if (ahead > 0) {
+    skip(static_cast<std::uint64_t>(ahead), out);
+  } else if (ahead < 0 && piece.turn_start) {  // the stream did not go backwards: another count began
+    cut_head(out);
+    state_ = State::kLost;
+  } else if (ahead < 0) {
+    known = static_cast<std::size_t>(std::min<std::uint64_t>(-static_cast<std::uint64_t>(ahead), piece.bytes.size()));
+    if (known == piece.bytes.size()) return known;
+  }
+  next_ = piece.position + piece.bytes.size();
+  return known;
+}
+
+/// Bytes that were moved but are not known.
+void RequestFramer::skip(std::uint64_t count, std::vector<FramedRequest>& out) {
+  if (state_ == State::kHead) {
+    cut_head(out);
+    state_ = State::kLost;
+  } else if (state_ == State::kBody) {
+    if (count > body_left_) state_ = State::kLost;
+    if (state_ == State::kBody) take_body(count);
+  } else if (state_ == State::kChunked) {
+    chunks_.skip(count);
+    if (chunks_.lost()) state_ = State::kLost;
+  }
+}
+
+void RequestFramer::consume(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask) {
+  while (at < piece.bytes.size()) {
+    switch (state_) {
+      case State::kHead: at += take_head(piece, at, out, mask); break;
+      case State::kBody: at += take_body(piece.bytes.size() - at); break;
+      case State::kChunked:
+        at += chunks_.feed(piece.bytes.subspan(at), at, mask);
+        if (chunks_.done()) state_ = State::kHead;
+        if (chunks_.lost()) state_ = State::kLost;
+        break;
+      case State::kLost:
+      case State::kOpaque: return;
+    }
+  }
+}
+
+/// Takes head bytes; returns how many. The usual head lies in one piece and is read in place.
+std::size_t RequestFramer::take_head(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask) {
+  const std::size_t blank = in_head_ ? 0 : begin_head(piece, at, mask);
+  at += blank;
+  const auto fresh = piece.bytes.subspan(at);
+  if (fresh.empty()) return blank;
+  const std::size_t prior = head_.size();
+  const std::size_t room = std::min(fresh.size(), kHeadBytes - prior);
+  if (prior != 0) head_.insert(head_.end(), fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(room));
+  const std::string_view text = prior == 0 ? as_text(fresh.first(room)) : as_text(head_);
+  const std::size_t end = head_end(text, prior > 2 ? prior - 2 : 0);
+  const std::string_view head = end != 0 ? text.substr(0, end) : text;
+  parser_.keep(head, BufferMask(mask, prior, at));
+  const LineState line = read_request_line(head).state;
+  const bool rejected = line == LineState::kInvalid || line == LineState::kUnsupported;
+  if (end != 0 || rejected || head.size() == kHeadBytes) {
+    end_head(head, end != 0, out);
+  } else if (prior == 0) {
+    head_.assign(fresh.begin(), fresh.end());
+  }
+  return blank + head.size() - prior;
+}
+
+/// Notes where a head begins; returns how many line ends stand before it (RFC 9112 section 2.2).
+std::size_t RequestFramer::begin_head(const Piece& piece, std::size_t at, ByteMask* mask) {
+  std::size_t first = at;
+  while (first < piece.bytes.size() && (piece.bytes[first] == '\r' || piece.bytes[first] == '\n')) ++first;
+  if (mask != nullptr) mask->keep(at, first - at);
+  in_head_ = first < piece.bytes.size();
+  head_time_ns_ = piece.time_ns;
+  head_position_ = piece.position + first;
+  if (wraps_) head_position_ = static_cast<std::uint32_t>(head_position_);
+  return first - at;
+}
+
+void RequestFramer::end_head(std::string_view text, bool complete, std::vector<FramedRequest>& out) {
+  ParsedHead parsed = parser_.parse(text, complete);
+  const BodyFraming body = parsed.body;
+  out.push_back({head_time_ns_, head_position_, std::move(parsed.head)});
+  in_head_ = false;
+  head_ = {};
+  body_left_ = body.kind == BodyFraming::Kind::kLength ? body.length_bytes : 0;
+  chunks_ = {};
+  switch (body.kind) {
+    case BodyFraming::Kind::kNone: state_ = State::kHead; break;
+    case BodyFraming::Kind::kLength: state_ = body_left_ == 0 ? State::kHead : State::kBody; break;
+    case BodyFraming::Kind::kChunked: state_ = State::kChunked; break;
+    case BodyFraming::Kind::kUnknown: state_ = State::kLost; break;
+  }
+  if (wraps_ && body_left_ > kLongestTcpBody) state_ = State::kLost;
+}
+
+std::size_t RequestFramer::take_body(std::size_t available) {
+  const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(available, body_left_));
+  body_left_ -= taken;
+  if (body_left_ == 0) state_ = State::kHead;
+  return taken;
+}
+
+void RequestFramer::cut_head(std::vector<FramedRequest>& out) {
+  if (!in_head_) return;
+  const std::vector<std::uint8_t> head = std::move(head_);
+  end_head(as_text(head), false, out);
+}
+
+void RequestFramer::become_opaque() {
+  state_ = State::kOpaque;
+  in_head_ = false;
+  head_ = {};
+}
+
+}  // namespace mtlswatch

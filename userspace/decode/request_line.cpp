@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/decode/request_line.h"
+
+#include <algorithm>
+
+#include "userspace/decode/characters.h"
+
+namespace mtlswatch {
+namespace {
+
+RequestLine decided(RequestLine line, LineState state, std::size_t at) {
+  line.state = state;
+  line.offence = at;
+  return line;
+}
+
+/// Reads "HTTP/1.N" and the line end, from index at on.
+RequestLine read_version(RequestLine line, std::string_view text, std::size_t at) {
+  static constexpr std::string_view kVersion = "HTTP/1.";
+  const std::size_t start = at;
+  for (; at < text.size() && at - start < kVersion.size(); ++at) {
+    if (text[at] == kVersion[at - start]) continue;
+    const bool preface = line.method == "PRI" && line.target == "*" && at - start == 5 && text[at] == '2';
+    return decided(line, preface ? LineState::kUnsupported : LineState::kInvalid, at);
+  }
+  if (at == text.size()) return line;
+  if (!is_digit(text[at])) return decided(line, LineState::kInvalid, at);
+  const std::string_view version = text.substr(at - 2, 3);
+  if (++at < text.size() && text[at] == '\r') ++at;
+  if (at == text.size()) return line;
+  if (text[at] != '\n') return decided(line, LineState::kInvalid, at);
+  line.version = version;
+  line.size = at + 1;
+  line.state = LineState::kComplete;
+  return line;
+}
+
+/// Length of "http://" or "https://" at the front of target, 0 if it is not in absolute form.
+std::size_t scheme_bytes(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (target.size() >= scheme.size() && lowered(target.substr(0, scheme.size())) == scheme) return scheme.size();
+  }
+  return 0;
+}
+
+}  // namespace
+
+RequestLine read_request_line(std::string_view text) {
+  RequestLine line;
+  if (text.empty()) return line;
+  if (!is_printable(text[0])) return decided(line, LineState::kUnsupported, 0);
+  std::size_t at = 0;
+  for (; at < text.size() && text[at] != ' '; ++at) {
+    if (!is_token(text[at]) || at == kMethodBytes) return decided(line, LineState::kInvalid, at);
+  }
+  if (at == text.size()) return line;
+  if (at == 0) return decided(line, LineState::kInvalid, at);
+  line.method = text.substr(0, at++);
+  const std::size_t start = at;
+  while (at < text.size() && !is_control_or_space(text[at])) ++at;
+  line.target = text.substr(start, at - start);
+  if (at == text.size()) return line;
+  if (text[at] != ' ' || at == start) return decided(line, LineState::kInvalid, at);
+  line.target_complete = true;
+  return read_version(line, text, at + 1);
+}
+
+bool looks_like_request(std::string_view text) {
+  const RequestLine line = read_request_line(text);
+  if (line.state != LineState::kComplete && line.state != LineState::kNeedsMore) return false;
+  if (line.target.empty()) return false;
+  const bool known_form = std::string_view("/*hH").find(line.target[0]) != std::string_view::npos;
+  return known_form || line.method == "CONNECT";
+}
+
+Target split_target(std::string_view target, bool complete) {
+  Target parts;
+  const std::size_t scheme = scheme_bytes(target);
+  std::string_view rest = target.substr(scheme);
+  if (scheme != 0) {
+    const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
+    const std::string_view authority = rest.substr(0, end);
+    const auto at_sign = authority.rfind('@');
+    const std::size_t user = at_sign == std::string_view::npos ? 0 : at_sign + 1;
+    parts.user = authority.substr(0, user);
+    parts.authority = authority.substr(user);
+    parts.authority_complete = end < rest.size() || complete;
+    rest = rest.substr(end);
+  }
+  const auto question = rest.find('?');
+  parts.path = rest.substr(0, question);
+  parts.path_complete = complete || question != std::string_view::npos;
+  if (question != std::string_view::npos) parts.query = rest.substr(question + 1);
+  return parts;
+}
+
+void keep_request_line(const RequestLine& line, std::string_view text, const BufferMask& mask) {
+  if (!mask.wanted()) return;
+  const bool decided_against = line.state == LineState::kInvalid || line.state == LineState::kUnsupported;
+  if (decided_against) mask.keep(line.offence, line.offence + 1);
+  if (line.method.empty()) {
+    if (!decided_against) mask.keep(0, std::min(text.size(), kMethodBytes));
+    return;
+  }
+  const auto index = [text](std::string_view part) { return static_cast<std::size_t>(part.data() - text.data()); };
+  const Target target = split_target(line.target, line.target_complete);
+  const std::size_t start = index(line.target);
+  const std::size_t after = start + line.target.size();
+  mask.keep(0, start + scheme_bytes(line.target));
+  if (!target.user.empty()) mask.keep(index(target.authority) - 1, index(target.authority));
+  if (target.authority_complete && !target.authority.empty()) {
+    mask.keep(index(target.authority), index(target.authority) + target.authority.size());
+  }
+  mask.keep(index(target.path), index(target.path) + target.path.size() + (target.path_complete ? 1 : 0));
+  if (line.target_complete) {
+    const std::size_t end = line.state == LineState::kComplete ? line.size : decided_against ? line.offence : text.size();
+    mask.keep(after, end);
+  }
+}
+
+}  // namespace mtlswatch
