@@ -11,9 +11,9 @@ from lab.nginx import Listener, Upstream
 from lab.traffic import browse, browse_direct
 from lab.truth import Ledger
 
-# Shape of the body marker is a POST; every marker is searched for in the recording and in all events.
+# Every marker is searched for in the recording and in all events.
 MARKERS = {"cookie": "COOKIEMARK1f6d", "authorization": "BEARERMARK77ab", "query": "QUERYMARK90ce", "body": "BODYMARK3b21"}
-SHAPES = (("GET", "", None), ("POST", "", (MARKERS["body"] + "=1&") .encode() * 40), ("GET", "/big", None))
+SHAPES = (("GET", "", None), ("POST", "", (MARKERS["body"] + "=1&").encode() * 40), ("GET", "/big", None))
 
 
 def _traffic(lab, ledger, listeners, shop):
