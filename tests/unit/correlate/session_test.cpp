@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
+
+#include "tests/unit/builders/scene.h"
+
+namespace mtlswatch {
+namespace {
+
+HandshakeStep step_of(Scene& scene, ConnectionId id, int result) {
+  HandshakeStep step;
+  step.time_ns = ++scene.now_ns;
+  step.actor = {kNginx, kNginx};
+  step.id = id;
+  step.result = result;
+  return step;
+}
+
+TEST(Session, waiting_for_the_client_is_progress_and_one_report_ends_it) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  HandshakeStep waiting = step_of(scene, id, -1);
+  waiting.receive_result = -EAGAIN;
+  scene.give(waiting);
+  EXPECT_TRUE(scene.out.handshakes.empty());
+  scene.give(PeerCertificate{scene.now_ns, {kNginx, kNginx}, id, 1, 0, leaf("alice")});
+  scene.finish_handshake(id, 1, 0);
+  scene.finish_handshake(id, 0, std::nullopt);
+  ASSERT_EQ(scene.out.handshakes.size(), 1u);
+  const HandshakeReport& report = scene.out.handshakes[0];
+  EXPECT_EQ(report.outcome, "success");
+  EXPECT_EQ(report.reason, "verified_client_certificate");
+  EXPECT_EQ(report.source.port, 40000);
+  EXPECT_EQ(report.session.presented, true);
+  EXPECT_EQ(report.session.chain.at(0).subject.text, "CN=alice");
+}
+
+TEST(Session, accepted_by_tls_and_not_verified_are_two_facts) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  scene.finish_handshake(id, 1, 10);
+  const HandshakeReport& report = scene.out.handshakes.at(0);
+  EXPECT_EQ(report.outcome, "success");
+  EXPECT_EQ(report.reason, "client_certificate_not_verified");
+  EXPECT_EQ(report.session.verify_code, 10);
+}
+
+TEST(Session, nothing_presented_is_claimed_only_of_a_full_handshake) {
+  Scene scene;
+  scene.client_without_certificate(40000);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, false);
+
+  const ConnectionId resumed = scene.connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", 40001));
+  scene.give(ClientHelloSeen{scene.now_ns, resumed, {}});
+  ServerHello hello;
+  hello.version = 0x0304;
+  hello.selected_pre_shared_key = true;
+  scene.give(ServerHelloSeen{scene.now_ns, resumed, hello});
+  scene.finish_handshake(resumed, 0, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(1).session.presented, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(1).session.resumed, true);
+
+  const ConnectionId unheard = scene.connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", 40002));
+  scene.finish_handshake(unheard, 0, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(2).session.presented, std::nullopt);
+}
+
+TEST(Session, tls_1_2_resumption_is_told_by_the_echoed_session_id) {
+  ClientHello client;
+  ServerHello server;
+  server.version = 0x0303;
+  EXPECT_EQ(is_resumption(client, server), false);
+  client.session_id = {1, 2, 3};
+  server.session_id = {9};
+  EXPECT_EQ(is_resumption(client, server), false);
+  server.session_id = {1, 2, 3};
+  EXPECT_EQ(is_resumption(client, server), true);
+  client.session_id.clear();
+  client.has_session_ticket = true;
+  server.session_id.clear();
+  EXPECT_EQ(is_resumption(client, server), std::nullopt);
+  EXPECT_EQ(is_resumption(std::nullopt, server), std::nullopt);
+}
+
+TEST(Session, a_failure_carries_the_first_reason_and_the_end_of_stream_its_own) {
+  Scene scene;
+  const ConnectionId refused = scene.tls_client(40000);
+  HandshakeStep failed = step_of(scene, refused, -1);
+  failed.reason = 199;
+  failed.receive_result = 20;
+  scene.give(failed);
+  const ConnectionId gone = scene.tls_client(40001);
+  HandshakeStep ended = step_of(scene, gone, -1);
+  ended.receive_result = 0;
+  scene.give(ended);
+  ASSERT_EQ(scene.out.handshakes.size(), 2u);
+  EXPECT_EQ(scene.out.handshakes[0].outcome, "failure");
+  EXPECT_EQ(scene.out.handshakes[0].reason, "peer_did_not_return_a_certificate");
+  EXPECT_EQ(scene.out.handshakes[1].reason, "peer_closed");
+}
+
+TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
+  Scene scene;
+  const ConnectionId closed = scene.tls_client(40000);
+  scene.tls_client(40001);
+  scene.give(ConnectionClosed{++scene.now_ns, closed});
+  ASSERT_EQ(scene.out.handshakes.size(), 1u);
+  EXPECT_EQ(scene.out.handshakes[0].outcome, "unknown");
+  EXPECT_EQ(scene.out.handshakes[0].reason, "abandoned");
+  scene.pass(SessionTracker::kAbandonedNs + 1'000 * kMs);
+  scene.pass(SessionTracker::kAbandonedNs + 1'000 * kMs);
+  EXPECT_EQ(scene.out.handshakes.size(), 2u);
+}
+
+TEST(Session, an_unbound_step_and_a_clients_step_change_nothing) {
+  Scene scene;
+  const ConnectionId dialled = scene.connection(kNginx, Role::kEgress, tcp("10.0.0.1", 5000), tcp("10.0.0.2", 443));
+  scene.give(step_of(scene, 0, 1));
+  scene.give(step_of(scene, dialled, 1));
+  EXPECT_TRUE(scene.out.handshakes.empty());
+}
+
+TEST(Session, names_of_failures_cover_alerts_and_unknown_numbers) {
+  EXPECT_EQ(handshake_failure_text(1048), "alert_unknown_ca");
+  EXPECT_EQ(handshake_failure_text(1099), "alert_99");
+  EXPECT_EQ(handshake_failure_text(7), "ssl_error_7");
+}
+
+}  // namespace
+}  // namespace mtlswatch
