@@ -20,13 +20,14 @@ void Decoder::decode(std::span<const std::uint8_t> record, std::vector<Event>& o
 }
 
 void Decoder::note_losses(const mtlswatch_header& header, std::vector<Event>& out) {
+  const std::uint64_t time_ns = header.time_ns;
   if (header.records_lost > records_lost_) {
     // Two CPUs may have stamped their records out of order.
-    const std::uint64_t from_ns = std::min(previous_ns_, header.time_ns);
-    out.emplace_back(RecordsLost{from_ns, std::max(previous_ns_, header.time_ns), header.records_lost - records_lost_});
+    const auto [from_ns, to_ns] = std::minmax(previous_ns_, time_ns);
+    out.emplace_back(RecordsLost{from_ns, to_ns, header.records_lost - records_lost_});
     records_lost_ = header.records_lost;
   }
-  previous_ns_ = header.time_ns;
+  previous_ns_ = time_ns;
 }
 
 /// False: the record is malformed.

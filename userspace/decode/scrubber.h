@@ -20,7 +20,7 @@ class Scrubber {
  public:
   explicit Scrubber(const DecoderConfig& config) : streams_(config.identity_headers, config.connection_limit) {}
 
-  /// Rewrites the record in place. Of a malformed record everything behind the header becomes '*'.
+  /// Rewrites the record in place. Of a malformed record the payload becomes '*'.
   void scrub(std::span<std::uint8_t> record);
 
  private:
