@@ -43,7 +43,8 @@ Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_
       watcher_(options.config, kernel_, return_probes_are_safe),
       context_(host_context()),
       addresses_(host_addresses()),
-      pipeline_(options.config, addresses_, [this](const Report& report) { on_report(report); }) {
+      pipeline_(options.config, addresses_, [this](const Report& report) { on_report(report); }),
+      scrubber_(decoder_config(options.config)) {
   context_.write_query = options.config.write_query;
 }
 

@@ -80,7 +80,8 @@ Status ConfigReader::read_root(const YamlNode& root) {
   return read_mapping(
       root, {{"backends", list_of([this](const YamlNode& node) { return read_named_backend(node); })},
              {"fronts", list_of([this](const YamlNode& node) { return read_front(node, config_.fronts.emplace_back()); })},
-             {"identity_headers", list_of([this](const YamlNode& node) { return read_header_name(node, config_.identity_headers); })},
+             {"identity_headers",
+              list_of([this](const YamlNode& node) { return read_header_name(node, config_.identity_headers); })},
              {"outputs", list_of([this](const YamlNode& node) { return read_output(node, config_.outputs.emplace_back()); })},
              {"limits", [this](const YamlNode& node) { return read_limits(node); }},
              {"write_query", once("write_query", into_flag(config_.write_query))}});

@@ -69,7 +69,8 @@ Status read_match(const YamlNode& node, std::optional<BackendMatch>& target) {
                                           {"command_line", into_text(match.command_line)},
                                           {"cgroup", into_text(match.cgroup)},
                                           {"uid", into_uid(match.uid)}});
-  if (status && node.entries.empty()) return yaml_error(node.place, "expected one of: executable, command_line, cgroup, uid");
+  if (status && node.entries.empty())
+    return yaml_error(node.place, "expected one of: executable, command_line, cgroup, uid");
   return status;
 }
 
@@ -83,7 +84,8 @@ Status read_requests(const YamlNode& node, RequestsWritten& target) {
 Status read_output_type(const YamlNode& node, std::string& target) {
   const auto word = read_word(node, {"json", "webhook", "alertmanager", "syslog"});
   if (!word) return word.error();
-  if (*word != "json") return yaml_error(node.place, "output type \"" + *word + "\" is not supported by this version, expected \"json\"");
+  if (*word != "json")
+    return yaml_error(node.place, "output type \"" + *word + "\" is not supported by this version, expected \"json\"");
   target = *word;
   return Done{};
 }
@@ -120,33 +122,37 @@ Status read_ring_bytes(const YamlNode& node, std::uint32_t& target) {
 Status read_header_name(const YamlNode& node, std::vector<std::string>& target) {
   constexpr std::string_view kToken = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   auto name = read_text(node);
-  if (!name || name->find_first_not_of(kToken) != std::string::npos) return yaml_expected(node, "the name of an HTTP header");
+  if (!name || name->find_first_not_of(kToken) != std::string::npos)
+    return yaml_expected(node, "the name of an HTTP header");
   target.push_back(std::move(*name));
   return Done{};
 }
 
 Status read_backend(const YamlNode& node, BackendConfig& backend) {
   std::vector<Cidr> proxies;
-  const auto status = read_mapping(
-      node, {{"name", into_text(backend.name)},
-             {"listen", into_parsed(backend.listen, parse_endpoint)},
-             {"match", [&](const YamlNode& value) { return read_match(value, backend.match); }},
-             {"proxies", into_parsed(proxies, parse_range)},
-             {"client_ca", into_text(backend.client_ca_file)},
-             {"intermediaries", into_texts(backend.intermediaries)},
-             {"requests", [&](const YamlNode& value) { return read_requests(value, backend.requests); }}});
+  const auto status =
+      read_mapping(node, {{"name", into_text(backend.name)},
+                          {"listen", into_parsed(backend.listen, parse_endpoint)},
+                          {"match", [&](const YamlNode& value) { return read_match(value, backend.match); }},
+                          {"proxies", into_parsed(proxies, parse_range)},
+                          {"client_ca", into_text(backend.client_ca_file)},
+                          {"intermediaries", into_texts(backend.intermediaries)},
+                          {"requests", [&](const YamlNode& value) { return read_requests(value, backend.requests); }}});
   if (!status) return status;
   if (find_value(node, "proxies") != nullptr) backend.proxies = std::move(proxies);
   if (backend.name.empty()) return yaml_error(node.place, "this backend has no \"name\", expected one");
   if (backend.listen.empty() && !backend.match) {
-    return yaml_error(node.place, "backend \"" + backend.name + "\" has neither \"listen\" nor \"match\", expected at least one");
+    return yaml_error(node.place,
+                      "backend \"" + backend.name + "\" has neither \"listen\" nor \"match\", expected at least one");
   }
   return Done{};
 }
 
 Status read_front(const YamlNode& node, FrontConfig& front) {
-  const auto status = read_mapping(node, {{"executable", into_absolute_path(front.executable)}, {"uid", into_uid(front.uid)}});
-  if (status && front.executable.empty()) return yaml_error(node.place, "this front has no \"executable\", expected one");
+  const auto status =
+      read_mapping(node, {{"executable", into_absolute_path(front.executable)}, {"uid", into_uid(front.uid)}});
+  if (status && front.executable.empty())
+    return yaml_error(node.place, "this front has no \"executable\", expected one");
   return status;
 }
 
@@ -162,13 +168,15 @@ Status read_output(const YamlNode& node, OutputConfig& output) {
     output.events.push_back(std::move(*word));
     return Done{};
   };
-  const auto status = read_mapping(node, {{"type", [](const YamlNode&) { return Status(Done{}); }},
-                                          {"path", into_text(output.path)},
-                                          {"events", [&](const YamlNode& list) { return read_list(list, read_event); }}});
+  const auto status =
+      read_mapping(node, {{"type", [](const YamlNode&) { return Status(Done{}); }},
+                          {"path", into_text(output.path)},
+                          {"events", [&](const YamlNode& list) { return read_list(list, read_event); }}});
   if (!status) return status;
   if (type == nullptr) return yaml_error(node.place, "this output has no \"type\", expected one");
   const YamlNode* events = find_value(node, "events");
-  if (events != nullptr && events->items.empty()) return yaml_error(events->place, "expected at least one event, or no \"events\" for all");
+  if (events != nullptr && events->items.empty())
+    return yaml_error(events->place, "expected at least one event, or no \"events\" for all");
   return Done{};
 }
 

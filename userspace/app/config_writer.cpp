@@ -23,7 +23,9 @@ std::string quoted(const std::string& text) {
 
 std::string text_of(const std::string& text) { return quoted(text); }
 std::string text_of(const Endpoint& endpoint) { return quoted(endpoint.text()); }
-std::string text_of(const Cidr& range) { return quoted(range.network.text() + "/" + std::to_string(range.prefix_bits)); }
+std::string text_of(const Cidr& range) {
+  return quoted(range.network.text() + "/" + std::to_string(range.prefix_bits));
+}
 
 template <typename List>
 std::string flow_list(const List& list) {

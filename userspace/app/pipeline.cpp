@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::uint64_t kLossReportNs = 1'000'000'000;
 
-std::unordered_set<std::string> watched_headers(const Config& config) {
-  std::unordered_set<std::string> names(default_identity_headers().begin(), default_identity_headers().end());
-  for (const std::string& name : config.identity_headers) names.insert(fold_header_name(name));
-  return names;
-}
-
 std::unordered_set<std::string> violations_only(const Config& config) {
   std::unordered_set<std::string> names;
   for (const BackendConfig& backend : config.backends) {
@@ -27,9 +21,17 @@ std::unordered_set<std::string> violations_only(const Config& config) {
 
 }  // namespace
 
+DecoderConfig decoder_config(const Config& config) {
+  DecoderConfig decoder;
+  decoder.identity_headers = default_identity_headers();
+  decoder.identity_headers.insert(decoder.identity_headers.end(), config.identity_headers.begin(), config.identity_headers.end());
+  decoder.connection_limit = config.limits.connections;
+  return decoder;
+}
+
 Pipeline::Pipeline(const Config& config, HostAddresses addresses, OnReport on_report)
     : on_report_(std::move(on_report)),
-      decoder_(watched_headers(config)),
+      decoder_(decoder_config(config)),
       correlator_(config.limits),
       judge_(config, std::move(addresses)),
       violations_only_(violations_only(config)) {}

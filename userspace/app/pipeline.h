@@ -17,6 +17,9 @@
 
 namespace mtlswatch {
 
+/// What decoder and scrubber must agree on.
+DecoderConfig decoder_config(const Config& config);
+
 class Pipeline {
  public:
   using OnReport = std::function<void(const Report&)>;

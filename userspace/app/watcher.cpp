@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <set>
 
-#include "userspace/decode/decoder.h"
+#include "userspace/decode/record_events.h"
 
 namespace mtlswatch {
 namespace {

@@ -95,7 +95,8 @@ class TreeBuilder final : public YAML::EventHandler {
     add(target->second, 0);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     YamlNode node = node_at(YamlNode::Kind::kScalar, places_.at(mark));
     node.quoted = tag == "!";
     node.text = value;
@@ -107,7 +108,8 @@ class TreeBuilder final : public YAML::EventHandler {
                        YAML::EmitterStyle::value) override {
     open(YamlNode::Kind::kList, mark, tag, anchor);
   }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(YamlNode::Kind::kMapping, mark, tag, anchor);
   }
   void OnSequenceEnd() override { close(); }
@@ -130,7 +132,9 @@ class TreeBuilder final : public YAML::EventHandler {
   void fail(YamlPlace place, const std::string& message) {
     if (!error) error = yaml_error(place, message);
   }
-  void fail_depth(YamlPlace place) { fail(place, "nested too deeply, expected at most " + std::to_string(kYamlDepth) + " levels"); }
+  void fail_depth(YamlPlace place) {
+    fail(place, "nested too deeply, expected at most " + std::to_string(kYamlDepth) + " levels");
+  }
   void fail_values(YamlPlace place) { fail(place, "too many values, expected at most " + std::to_string(kYamlValues)); }
   void fail_tag(YamlPlace place) { fail(place, "tags are not supported, expected a plain value"); }
 

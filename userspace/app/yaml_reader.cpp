@@ -36,10 +36,14 @@ bool is_plain_text(const YamlNode& node) {
 
 std::string found(const YamlNode& node) {
   switch (node.kind) {
-    case YamlNode::Kind::kNull: return "nothing";
-    case YamlNode::Kind::kList: return "a list";
-    case YamlNode::Kind::kMapping: return "a mapping";
-    case YamlNode::Kind::kScalar: break;
+    case YamlNode::Kind::kNull:
+      return "nothing";
+    case YamlNode::Kind::kList:
+      return "a list";
+    case YamlNode::Kind::kMapping:
+      return "a mapping";
+    case YamlNode::Kind::kScalar:
+      break;
   }
   if (is_plain_text(node) || node.quoted) return "the text " + quoted(node.text);
   return (is_number(node.text) ? "the number " : "the flag ") + node.text.substr(0, 60);
@@ -96,7 +100,8 @@ std::optional<std::string> nearest_word(const std::string& word, const std::vect
 Status read_mapping(const YamlNode& node, const std::vector<YamlField>& fields) {
   if (node.kind != YamlNode::Kind::kMapping) return yaml_expected(node, "a mapping");
   for (const auto& entry : node.entries) {
-    const auto field = std::find_if(fields.begin(), fields.end(), [&](const YamlField& f) { return f.key == entry.key; });
+    const auto field =
+        std::find_if(fields.begin(), fields.end(), [&](const YamlField& f) { return f.key == entry.key; });
     if (field == fields.end()) return unknown_key(entry, fields);
     if (const auto status = field->read(entry.value); !status) return status.error();
   }
@@ -112,7 +117,8 @@ Status read_list(const YamlNode& node, const YamlReader& read_item) {
 }
 
 const YamlNode* find_value(const YamlNode& node, const std::string& key) {
-  const auto entry = std::find_if(node.entries.begin(), node.entries.end(), [&](const YamlEntry& e) { return e.key == key; });
+  const auto entry =
+      std::find_if(node.entries.begin(), node.entries.end(), [&](const YamlEntry& e) { return e.key == key; });
   return entry == node.entries.end() ? nullptr : &entry->value;
 }
 
@@ -138,7 +144,8 @@ Result<std::uint32_t> read_number(const YamlNode& node, std::uint32_t lowest, st
 }
 
 Result<bool> read_flag(const YamlNode& node) {
-  if (node.kind != YamlNode::Kind::kScalar || node.quoted || !is_flag(node.text)) return yaml_expected(node, "true or false");
+  if (node.kind != YamlNode::Kind::kScalar || node.quoted || !is_flag(node.text))
+    return yaml_expected(node, "true or false");
   return node.text[0] == 't' || node.text[0] == 'T';
 }
 

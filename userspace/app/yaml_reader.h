@@ -14,9 +14,9 @@
 
 namespace mtlswatch {
 
-inline constexpr std::size_t kYamlBytes = 1u << 20;   ///< larger files are refused
-inline constexpr std::size_t kYamlDepth = 16;         ///< of nested lists and mappings, aliases expanded
-inline constexpr std::size_t kYamlValues = 100'000;   ///< of one file, aliases expanded
+inline constexpr std::size_t kYamlBytes = 1u << 20;  ///< larger files are refused
+inline constexpr std::size_t kYamlDepth = 16;        ///< of nested lists and mappings, aliases expanded
+inline constexpr std::size_t kYamlValues = 100'000;  ///< of one file, aliases expanded
 
 /// Line and column from 1; a column is one character (not one byte).
 struct YamlPlace {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 #include "userspace/correlate/exchange_tracker.h"
 #include "userspace/correlate/process_directory.h"
 #include "userspace/correlate/provenance_tracer.h"
@@ -54,7 +54,7 @@ class Correlator {
   void sweep(std::uint64_t now_ns, Findings& out);
 
   ProcessDirectory processes_;
-  ConnectionTable connections_;
+  Connections connections_;
   Witnesses witnesses_;
   SessionTracker sessions_;
   ProvenanceTracer tracer_;

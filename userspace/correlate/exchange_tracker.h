@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
 #include "userspace/correlate/provenance_tracer.h"
 #include "userspace/model/provenance.h"
@@ -22,7 +22,7 @@ namespace mtlswatch {
 /// A settled exchange leaves; each leaves exactly once.
 class ExchangeTracker {
  public:
-  ExchangeTracker(ConnectionTable& connections, const ProcessDirectory& processes, ProvenanceTracer& tracer,
+  ExchangeTracker(Connections& connections, const ProcessDirectory& processes, ProvenanceTracer& tracer,
                   std::size_t capacity)
       : connections_(connections), processes_(processes), tracer_(tracer), capacity_(capacity) {}
 
@@ -50,7 +50,7 @@ class ExchangeTracker {
   bool try_settle(ConnectionId id, Exchange& exchange, bool is_final, std::vector<SettledExchange>& settled);
   void drop_settled(Queue& queue);
 
-  ConnectionTable& connections_;
+  Connections& connections_;
   const ProcessDirectory& processes_;
   ProvenanceTracer& tracer_;
   std::size_t capacity_;

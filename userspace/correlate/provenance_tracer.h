@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
 #include "userspace/correlate/witnesses.h"
 #include "userspace/model/provenance.h"
@@ -13,7 +13,7 @@ namespace mtlswatch {
 
 class ProvenanceTracer {
  public:
-  ProvenanceTracer(ConnectionTable& connections, const ProcessDirectory& processes, Witnesses& witnesses)
+  ProvenanceTracer(Connections& connections, const ProcessDirectory& processes, Witnesses& witnesses)
       : connections_(connections), processes_(processes), witnesses_(witnesses) {}
 
   /// The way of the request that the accepted connection received at this stream position. is_settled becomes false
@@ -33,7 +33,7 @@ class ProvenanceTracer {
   void add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way);
   Origin origin_of(const Connection& ingress, std::uint64_t position);
 
-  ConnectionTable& connections_;
+  Connections& connections_;
   const ProcessDirectory& processes_;
   Witnesses& witnesses_;
 };

@@ -124,6 +124,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
     session.resumed = false;  // a certificate on the wire means a full handshake
   } else if (event.result == 1 && session.resumed == false) {
     session.presented = false;
+    session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
   }
   if (event.result != 1 && is_waiting(event)) return std::nullopt;
   session.finished_ns = event.time_ns;

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
 #include "userspace/model/verdict.h"
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
 
 namespace mtlswatch {
@@ -26,7 +26,7 @@ struct WitnessAnswer {
 
 class Witnesses {
  public:
-  Witnesses(ConnectionTable& connections, const ProcessDirectory& processes)
+  Witnesses(Connections& connections, const ProcessDirectory& processes)
       : connections_(connections), processes_(processes) {}
 
   /// A send: keeps an upstream turn with its request witness, or hands a response witness to the upstream turn it is for.
@@ -54,7 +54,7 @@ class Witnesses {
   bool is_run_to_completion(std::uint32_t pid) const;
   bool other_ingress_blocked(std::uint32_t pid, ConnectionId except) const;
 
-  ConnectionTable& connections_;
+  Connections& connections_;
   const ProcessDirectory& processes_;
   std::unordered_map<std::uint32_t, Trust> trust_;
 };

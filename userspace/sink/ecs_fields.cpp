@@ -6,7 +6,9 @@
 namespace mtlswatch {
 namespace {
 
-bool is_known(const Endpoint& endpoint) { return endpoint.is_unix() || endpoint.port != 0 || !endpoint.ip.is_unspecified(); }
+bool is_known(const Endpoint& endpoint) {
+  return endpoint.is_unix() || endpoint.port != 0 || !endpoint.ip.is_unspecified();
+}
 
 void add_once(std::vector<std::string>& list, const std::string& value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);

@@ -8,7 +8,8 @@ namespace mtlswatch {
 namespace {
 
 std::string utc(const SinkContext& context, std::uint64_t boottime_ns) {
-  return utc_microseconds(static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(context.utc_minus_boottime_ns)));
+  return utc_microseconds(
+      static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(context.utc_minus_boottime_ns)));
 }
 
 void write_words(JsonWriter& json, const char* key, std::span<const char* const> words) {

@@ -17,9 +17,9 @@ struct SinkContext {
   std::string agent_version;
   std::string agent_id;
   std::string host_name;
-  std::string host_id;         ///< /etc/machine-id
-  std::string boot_id;         ///< /proc/sys/kernel/random/boot_id
-  std::string kernel_release;  ///< uname -r
+  std::string host_id;                     ///< /etc/machine-id
+  std::string boot_id;                     ///< /proc/sys/kernel/random/boot_id
+  std::string kernel_release;              ///< uname -r
   std::int64_t utc_minus_boottime_ns = 0;  ///< the one place where kernel time becomes UTC
   bool write_query = false;                ///< url.query is written only when asked for
   std::uint64_t sequence = 0;              ///< event.sequence: the agent's reports counted from 1; 0 is not written

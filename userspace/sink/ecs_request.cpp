@@ -28,9 +28,12 @@ std::string request_message(const RequestReport& report) {
     case Verdict::kAuthenticated:
       if (report.certificate) return line + " authenticated: " + holder_text(*report.certificate);
       return line + " authenticated: one of " + std::to_string(report.attribution.candidates) + " clients";
-    case Verdict::kBypass: return line + " bypassed mTLS: " + reason + bypass_origin(report);
-    case Verdict::kExempt: return line + " exempt: " + reason;
-    case Verdict::kUnknown: break;
+    case Verdict::kBypass:
+      return line + " bypassed mTLS: " + reason + bypass_origin(report);
+    case Verdict::kExempt:
+      return line + " exempt: " + reason;
+    case Verdict::kUnknown:
+      break;
   }
   return line + " unknown: " + reason;
 }
@@ -111,10 +114,14 @@ void write_peer(JsonWriter& json, const ProcessFacts& peer_process) {
 
 const char* head_text(HeadState state) {
   switch (state) {
-    case HeadState::kComplete: return "complete";
-    case HeadState::kCut: return "cut";
-    case HeadState::kInvalid: return "invalid";
-    case HeadState::kUnsupported: return "unsupported";
+    case HeadState::kComplete:
+      return "complete";
+    case HeadState::kCut:
+      return "cut";
+    case HeadState::kInvalid:
+      return "invalid";
+    case HeadState::kUnsupported:
+      return "unsupported";
   }
   return "invalid";
 }

@@ -115,7 +115,8 @@ std::string holder_text(const Certificate& certificate) {
 const Certificate* leaf(const Session& session) { return session.chain.empty() ? nullptr : &session.chain.front(); }
 
 std::string_view server_name(const Session* session) {
-  return session != nullptr && session->client_hello ? std::string_view(session->client_hello->server_name) : std::string_view();
+  return session != nullptr && session->client_hello ? std::string_view(session->client_hello->server_name)
+                                                     : std::string_view();
 }
 
 std::string verify_text(int verify_code) { return X509_verify_cert_error_string(verify_code); }

@@ -41,7 +41,8 @@ int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
 Result<JsonLinesSink> JsonLinesSink::open(const OutputConfig& output, SinkContext context) {
   const bool is_standard = output.path == "-";
   UniqueFd fd(is_standard ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                          : ::open(output.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
+                          : ::open(output.path.c_str(),
+                                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
   if (!fd) return system_error("open " + (is_standard ? "standard output" : output.path), errno);
   return JsonLinesSink(std::move(fd), output, std::move(context));
 }

@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-void append_text(fmt::memory_buffer& buffer, std::string_view text) { buffer.append(text.data(), text.data() + text.size()); }
+void append_text(fmt::memory_buffer& buffer, std::string_view text) {
+  buffer.append(text.data(), text.data() + text.size());
+}
 
 bool is_plain(char character) {
   const auto byte = static_cast<unsigned char>(character);

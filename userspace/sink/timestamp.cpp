@@ -8,7 +8,7 @@
 namespace mtlswatch {
 namespace {
 
-constexpr std::int64_t kYear0 = -62'167'219'200;     // 0000-01-01T00:00:00Z
+constexpr std::int64_t kYear0 = -62'167'219'200;      // 0000-01-01T00:00:00Z
 constexpr std::int64_t kYear10000 = 253'402'300'800;  // 10000-01-01T00:00:00Z
 
 /// "2026-11-23T09:15:02", for seconds within the two years above.
@@ -18,8 +18,9 @@ std::string date_and_time(std::int64_t seconds) {
   const auto day = floor<std::chrono::days>(moment);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(moment - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()), time.hours().count(), time.minutes().count(), time.seconds().count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
+                     time.minutes().count(), time.seconds().count());
 }
 
 }  // namespace

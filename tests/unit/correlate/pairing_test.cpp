@@ -22,7 +22,7 @@ UpstreamTurn sent_at(std::uint64_t position) {
 }
 
 TEST(Pairing, tcp_ends_find_each_other_by_both_addresses) {
-  ConnectionTable table(16);
+  Connections table(16);
   table.open(opened(1, Role::kEgress, tcp("127.0.0.1", 5000), tcp("127.0.0.1", 8000), 1));
   const Connection& accepted = table.open(opened(2, Role::kIngress, tcp("127.0.0.1", 8000), tcp("127.0.0.1", 5000), 2));
   ASSERT_NE(table.other_end(accepted, 0), nullptr);
@@ -31,7 +31,7 @@ TEST(Pairing, tcp_ends_find_each_other_by_both_addresses) {
 }
 
 TEST(Pairing, one_loopback_port_in_two_network_namespaces_is_two_places) {
-  ConnectionTable table(16);
+  Connections table(16);
   ConnectionOpened other = opened(1, Role::kEgress, tcp("127.0.0.1", 5000), tcp("127.0.0.1", 8000), 1);
   other.netns = 7;
   table.open(other);
@@ -40,7 +40,7 @@ TEST(Pairing, one_loopback_port_in_two_network_namespaces_is_two_places) {
 }
 
 TEST(Pairing, destination_nat_is_seen_through_only_by_the_stream_position) {
-  ConnectionTable table(16);
+  Connections table(16);
   Connection& dialled = table.open(opened(1, Role::kEgress, tcp("10.0.0.1", 5000), tcp("10.96.0.1", 80), 1));
   dialled.turns.push_back(sent_at(7000));
   const Connection& accepted = table.open(opened(2, Role::kIngress, tcp("10.0.0.9", 8000), tcp("10.0.0.1", 5000), 2));
@@ -49,7 +49,7 @@ TEST(Pairing, destination_nat_is_seen_through_only_by_the_stream_position) {
 }
 
 TEST(Pairing, a_closed_connection_does_not_lend_its_port_to_the_next) {
-  ConnectionTable table(16);
+  Connections table(16);
   Connection& old = table.open(opened(1, Role::kEgress, tcp("127.0.0.1", 5000), tcp("127.0.0.1", 8000), 1));
   table.close(old, 50);
   const Connection& accepted = table.open(opened(3, Role::kIngress, tcp("127.0.0.1", 8000), tcp("127.0.0.1", 5000), 60));
@@ -57,7 +57,7 @@ TEST(Pairing, a_closed_connection_does_not_lend_its_port_to_the_next) {
 }
 
 TEST(Pairing, unix_ends_must_name_each_other) {
-  ConnectionTable table(16);
+  Connections table(16);
   const Endpoint path{{}, 0, "/run/app.sock"};
   ConnectionOpened client = opened(1, Role::kEgress, {}, path, 1);
   client.is_unix = true;
@@ -75,18 +75,18 @@ TEST(Pairing, unix_ends_must_name_each_other) {
 }
 
 TEST(Pairing, closed_connections_are_forgotten_and_the_table_stays_within_its_capacity) {
-  ConnectionTable table(8);
+  Connections table(8);
   for (ConnectionId id = 1; id <= 40; ++id) {
     const auto port = static_cast<std::uint16_t>(5000 + id);
     Connection& connection = table.open(opened(id, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", port), id));
     if (id <= 20) table.close(connection, id);
   }
-  table.sweep(ConnectionTable::kLingerNs + 100);
+  table.sweep(Connections::kLingerNs + 100);
   EXPECT_LE(table.size(), 8u);
   EXPECT_EQ(table.find(1), nullptr);
   EXPECT_GT(table.evicted(), 0u);
   table.for_each([&](Connection& connection) { table.close(connection, 200); });
-  table.sweep(2 * ConnectionTable::kLingerNs + 100);
+  table.sweep(2 * Connections::kLingerNs + 100);
   EXPECT_EQ(table.size(), 0u);
   EXPECT_TRUE(table.ingress_of(0).empty());
 }

@@ -56,9 +56,9 @@ struct Connection {
   UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there; never a relative position
 };
 
-class ConnectionTable {
+class Connections {
  public:
-  explicit ConnectionTable(std::size_t capacity) : capacity_(capacity) {}
+  explicit Connections(std::size_t capacity) : capacity_(capacity) {}
 
   /// Enters a connection, or renews what is known of one.
   Connection& open(const ConnectionOpened& opened);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "userspace/correlate/connection_table.h"
+#include "userspace/correlate/connections.h"
 
 #include <algorithm>
 #include <string_view>
@@ -28,12 +28,12 @@ UpstreamTurn* Connection::turn_at(std::uint64_t position) {
   return found == turns.rend() ? nullptr : &*found;
 }
 
-std::size_t ConnectionTable::EndpointHash::operator()(const Endpoint& endpoint) const {
+std::size_t Connections::EndpointHash::operator()(const Endpoint& endpoint) const {
   const std::string_view bytes(reinterpret_cast<const char*>(endpoint.ip.bytes.data()), endpoint.ip.bytes.size());
   return std::hash<std::string_view>()(bytes) ^ (std::size_t{endpoint.port} * 0x9e3779b97f4a7c15ull);
 }
 
-Connection& ConnectionTable::open(const ConnectionOpened& opened) {
+Connection& Connections::open(const ConnectionOpened& opened) {
   const auto [entry, is_new] = connections_.try_emplace(opened.id);
   Connection& connection = entry->second;
   if (!is_new) unindex(connection);
@@ -47,17 +47,17 @@ Connection& ConnectionTable::open(const ConnectionOpened& opened) {
   return connection;
 }
 
-Connection* ConnectionTable::find(ConnectionId id) {
+Connection* Connections::find(ConnectionId id) {
   const auto entry = connections_.find(id);
   return entry == connections_.end() ? nullptr : &entry->second;
 }
 
-const Connection* ConnectionTable::find(ConnectionId id) const {
+const Connection* Connections::find(ConnectionId id) const {
   const auto entry = connections_.find(id);
   return entry == connections_.end() ? nullptr : &entry->second;
 }
 
-void ConnectionTable::touch(Connection& connection, const Actor& actor, std::uint64_t time_ns) {
+void Connections::touch(Connection& connection, const Actor& actor, std::uint64_t time_ns) {
   connection.last_ns = std::max(connection.last_ns, time_ns);
   if (connection.owner_pid == actor.pid) return;
   if (connection.role == Role::kIngress) {
@@ -67,18 +67,18 @@ void ConnectionTable::touch(Connection& connection, const Actor& actor, std::uin
   connection.owner_pid = actor.pid;
 }
 
-void ConnectionTable::close(Connection& connection, std::uint64_t time_ns) {
+void Connections::close(Connection& connection, std::uint64_t time_ns) {
   if (connection.closed_ns == 0) connection.closed_ns = time_ns;
   connection.last_ns = std::max(connection.last_ns, time_ns);
 }
 
-Connection* ConnectionTable::unix_other_end(const Connection& connection) {
+Connection* Connections::unix_other_end(const Connection& connection) {
   const auto entry = by_socket_.find(connection.opened.peer_socket);
   Connection* other = entry == by_socket_.end() ? nullptr : find(entry->second);
   return other && other->opened.peer_socket == connection.opened.socket ? other : nullptr;
 }
 
-Connection* ConnectionTable::other_end(const Connection& accepted, std::uint64_t position) {
+Connection* Connections::other_end(const Connection& accepted, std::uint64_t position) {
   if (accepted.opened.is_unix) return unix_other_end(accepted);
   Connection* translated = nullptr;
   const auto [first, last] = by_local_.equal_range(accepted.opened.remote);
@@ -94,7 +94,7 @@ Connection* ConnectionTable::other_end(const Connection& accepted, std::uint64_t
   return translated;
 }
 
-Connection* ConnectionTable::accepted_end(const Connection& connected) {
+Connection* Connections::accepted_end(const Connection& connected) {
   if (connected.opened.is_unix) return unix_other_end(connected);
   const auto [first, last] = by_remote_.equal_range(connected.opened.local);
   Connection* translated = nullptr;
@@ -107,19 +107,19 @@ Connection* ConnectionTable::accepted_end(const Connection& connected) {
   return translated;
 }
 
-const std::unordered_set<ConnectionId>& ConnectionTable::ingress_of(std::uint32_t pid) const {
+const std::unordered_set<ConnectionId>& Connections::ingress_of(std::uint32_t pid) const {
   static const std::unordered_set<ConnectionId> kNone;
   const auto entry = ingress_.find(pid);
   return entry == ingress_.end() ? kNone : entry->second;
 }
 
-void ConnectionTable::close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns) {
+void Connections::close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns) {
   for_each([&](Connection& connection) {
     if (connection.opened.is_unix && connection.owner_pid == pid) close(connection, time_ns);
   });
 }
 
-void ConnectionTable::sweep(std::uint64_t now_ns) {
+void Connections::sweep(std::uint64_t now_ns) {
   for (auto entry = connections_.begin(); entry != connections_.end();) {
     const Connection& connection = entry->second;
     const bool is_over = connection.closed_ns != 0 || (connection.opened.is_unix && connection.ended);
@@ -133,7 +133,7 @@ void ConnectionTable::sweep(std::uint64_t now_ns) {
   if (connections_.size() > capacity_) evict_idle();
 }
 
-void ConnectionTable::index(const Connection& connection) {
+void Connections::index(const Connection& connection) {
   const ConnectionId id = connection.opened.id;
   if (connection.opened.is_unix) {
     by_socket_[connection.opened.socket] = id;
@@ -145,7 +145,7 @@ void ConnectionTable::index(const Connection& connection) {
   if (connection.role == Role::kIngress) ingress_[connection.owner_pid].insert(id);
 }
 
-void ConnectionTable::unindex(const Connection& connection) {
+void Connections::unindex(const Connection& connection) {
   const ConnectionId id = connection.opened.id;
   if (connection.opened.is_unix) {
     const auto socket = by_socket_.find(connection.opened.socket);
@@ -160,14 +160,14 @@ void ConnectionTable::unindex(const Connection& connection) {
   disown(connection);
 }
 
-void ConnectionTable::disown(const Connection& connection) {
+void Connections::disown(const Connection& connection) {
   const auto owned = ingress_.find(connection.owner_pid);
   if (owned == ingress_.end()) return;
   owned->second.erase(connection.opened.id);
   if (owned->second.empty()) ingress_.erase(owned);
 }
 
-void ConnectionTable::evict_idle() {
+void Connections::evict_idle() {
   std::vector<std::pair<std::uint64_t, ConnectionId>> by_age;
   by_age.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) by_age.emplace_back(connection.last_ns, id);
