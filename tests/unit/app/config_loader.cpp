@@ -46,7 +46,8 @@ void expect_everything(const Config& config) {
   ASSERT_EQ(config.backends.size(), 2u);
   const auto& shop = config.backends[0];
   EXPECT_EQ(shop.name, "shop");
-  EXPECT_THAT(texts(shop.listen), ElementsAre("127.0.0.1:8000", "0.0.0.0:8001", "[::1]:8002", "unix:/run/app.sock", "unix:@abstract"));
+  EXPECT_THAT(texts(shop.listen),
+              ElementsAre("127.0.0.1:8000", "0.0.0.0:8001", "[::1]:8002", "unix:/run/app.sock", "unix:@abstract"));
   ASSERT_TRUE(shop.match);
   EXPECT_EQ(shop.match->executable, "/usr/bin/python3.11");
   EXPECT_EQ(shop.match->command_line, "shop \"wsgi\"");
@@ -60,7 +61,8 @@ void expect_everything(const Config& config) {
   EXPECT_THAT(shop.intermediaries, ElementsAre("CN=cdn,O=Example"));
   EXPECT_EQ(shop.requests, RequestsWritten::kViolations);
   EXPECT_EQ(config.backends[1].name, "8000");
-  EXPECT_TRUE(config.backends[1].proxies && config.backends[1].proxies->empty()) << "an empty list is not an absent one";
+  EXPECT_TRUE(config.backends[1].proxies && config.backends[1].proxies->empty())
+      << "an empty list is not an absent one";
   EXPECT_EQ(config.backends[1].requests, RequestsWritten::kAll);
   ASSERT_EQ(config.fronts.size(), 2u);
   EXPECT_EQ(config.fronts[0].uid, 33u);
@@ -156,7 +158,8 @@ TEST(ConfigLoader, names_both_places_of_a_scalar_set_twice) {
   const auto second = directory.write("conf.d/a.yaml", "\nlimits: {connections: 7}\n");
   const auto config = directory.load();
   ASSERT_FALSE(config);
-  EXPECT_EQ(config.error().message, second + ":2:23: \"limits.connections\" is already set at " + first + ":2:16, expected it once");
+  EXPECT_EQ(config.error().message,
+            second + ":2:23: \"limits.connections\" is already set at " + first + ":2:16, expected it once");
 }
 
 TEST(ConfigLoader, names_both_places_of_a_backend_defined_twice) {
@@ -165,7 +168,8 @@ TEST(ConfigLoader, names_both_places_of_a_backend_defined_twice) {
   const auto second = directory.write("conf.d/a.yaml", "backends:\n  - match: {uid: 2}\n    name: a\n");
   const auto config = directory.load();
   ASSERT_FALSE(config);
-  EXPECT_EQ(config.error().message, second + ":3:11: backend \"a\" is already defined at " + first + ":1:19, expected another name");
+  EXPECT_EQ(config.error().message,
+            second + ":3:11: backend \"a\" is already defined at " + first + ":1:19, expected another name");
 }
 
 TEST(ConfigLoader, points_into_the_drop_in_that_is_wrong) {
@@ -180,7 +184,8 @@ TEST(ConfigLoader, points_into_the_drop_in_that_is_wrong) {
 TEST(ConfigLoader, expands_plain_aliases) {
   const ConfigDirectory directory;
   directory.write("main.yaml",
-                  "backends:\n  - {name: a, match: {uid: 1}, proxies: &lan [10.0.0.0/8]}\n  - {name: b, match: {uid: 2}, proxies: *lan}\n");
+                  "backends:\n  - {name: a, match: {uid: 1}, proxies: &lan [10.0.0.0/8]}\n  - {name: b, match: {uid: "
+                  "2}, proxies: *lan}\n");
   const auto config = directory.load();
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_TRUE(config->backends[1].proxies);

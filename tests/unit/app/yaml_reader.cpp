@@ -26,7 +26,8 @@ TEST(YamlReader, keeps_quoted_numbers_text) {
 
 // Whatever the bytes are, the parser ends with a tree or with an error that has a place.
 TEST(YamlReader, survives_every_cut_and_every_changed_byte) {
-  const std::string text = "a: &x [1, {b: 'c'}]\nd: *x\n? e\n: |\n  f\ng: >-\n  \"h\"\n---\n...\n%YAML 1.2\n!!t &y : z\n";
+  const std::string text =
+      "a: &x [1, {b: 'c'}]\nd: *x\n? e\n: |\n  f\ng: >-\n  \"h\"\n---\n...\n%YAML 1.2\n!!t &y : z\n";
   const std::string strange = "[]{}:,-?&*!|>'\"%@`#\n\t\\~\x01\x80\xff";
   for (std::size_t i = 0; i < text.size(); ++i) {
     (void)parse_yaml(text.substr(0, i));

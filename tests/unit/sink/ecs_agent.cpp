@@ -21,7 +21,8 @@ TEST(EcsAgent, tells_what_is_watched) {
 
 TEST(EcsAgent, pairs_its_life_with_the_types_that_ecs_allows) {
   AgentReport report;
-  for (const auto& [action, type] : {std::pair{"agent-ready", "start"}, {"agent-stopping", "end"}, {"agent-loss", "info"}}) {
+  for (const auto& [action, type] :
+       {std::pair{"agent-ready", "start"}, {"agent-stopping", "end"}, {"agent-loss", "info"}}) {
     report.action = action;
     const json event = written(report);
     EXPECT_EQ(at(event, "/event/category"), json::array({"process"}));

@@ -25,14 +25,17 @@ TEST(EcsHandshake, says_when_and_what_happened) {
   EXPECT_EQ(at(event, "/event/id"), "hs-1");
   EXPECT_EQ(at(event, "/event/sequence"), 7);
   EXPECT_EQ(at(event, "/message"),
-            "TLS handshake established, client certificate verified: CN=alice,OU=Shop,O=Example,C=US at nginx[4121] from 198.51.100.23");
+            "TLS handshake established, client certificate verified: CN=alice,OU=Shop,O=Example,C=US at nginx[4121] "
+            "from 198.51.100.23");
 }
 
 TEST(EcsHandshake, names_agent_and_host) {
   const json event = written(handshake_report());
   EXPECT_EQ(at(event, "/ecs/version"), "9.4.0");
-  EXPECT_EQ(at(event, "/agent"), json::parse(R"({"type":"mtlswatch","version":"0.1.0","id":"agent-1","name":"edge-1"})"));
-  EXPECT_EQ(at(event, "/host"), json::parse(R"({"name":"edge-1","hostname":"edge-1","id":"2b1b6f0c","boot":{"id":"88a1f0a2"},
+  EXPECT_EQ(at(event, "/agent"),
+            json::parse(R"({"type":"mtlswatch","version":"0.1.0","id":"agent-1","name":"edge-1"})"));
+  EXPECT_EQ(at(event, "/host"),
+            json::parse(R"({"name":"edge-1","hostname":"edge-1","id":"2b1b6f0c","boot":{"id":"88a1f0a2"},
                                                 "os":{"type":"linux","kernel":"6.1.0"}})"));
 }
 
@@ -41,10 +44,12 @@ TEST(EcsHandshake, names_both_ends_and_the_process) {
   EXPECT_EQ(at(event, "/source"), json::parse(R"({"ip":"198.51.100.23","port":51544,"address":"198.51.100.23"})"));
   EXPECT_EQ(at(event, "/destination"),
             json::parse(R"({"ip":"203.0.113.10","port":443,"address":"203.0.113.10","domain":"api.example.org"})"));
-  EXPECT_EQ(at(event, "/network"), json::parse(R"({"transport":"tcp","type":"ipv4","protocol":"tls","direction":"ingress"})"));
+  EXPECT_EQ(at(event, "/network"),
+            json::parse(R"({"transport":"tcp","type":"ipv4","protocol":"tls","direction":"ingress"})"));
   EXPECT_EQ(at(event, "/process"), json::parse(R"({"pid":4121,"name":"nginx","executable":"/usr/bin/nginx",
                                                    "command_line":"nginx --serve","user":{"id":"33"},"parent":{"pid":1}})"));
-  EXPECT_EQ(at(event, "/related"), json::parse(R"({"ip":["198.51.100.23","203.0.113.10"],"hash":["0687F666"],"user":["alice"]})"));
+  EXPECT_EQ(at(event, "/related"),
+            json::parse(R"({"ip":["198.51.100.23","203.0.113.10"],"hash":["0687F666"],"user":["alice"]})"));
 }
 
 TEST(EcsHandshake, writes_tls_and_the_certificate) {
@@ -61,7 +66,8 @@ TEST(EcsHandshake, writes_tls_and_the_certificate) {
         "signature_algorithm":"ECDSA-SHA256","public_key_algorithm":"ECDSA","public_key_curve":"P-256","public_key_size":256,
         "version_number":"3","alternative_names":["alice.example.org"]}}})"));
   EXPECT_EQ(at(event, "/mtlswatch"),
-            json::parse(R"({"client_certificate":{"presented":true,"verify_code":0,"verify_text":"ok","tls_accepted":true}})"));
+            json::parse(
+                R"({"client_certificate":{"presented":true,"verify_code":0,"verify_text":"ok","tls_accepted":true}})"));
 }
 
 TEST(EcsHandshake, keeps_the_facts_apart_when_nothing_was_sent) {
@@ -74,7 +80,8 @@ TEST(EcsHandshake, keeps_the_facts_apart_when_nothing_was_sent) {
             json::parse(R"({"presented":false,"verify_code":0,"verify_text":"ok","tls_accepted":true})"));
   EXPECT_FALSE(has(event, "/tls/client/x509"));
   EXPECT_FALSE(has(event, "/related/hash"));
-  EXPECT_EQ(at(event, "/message"), "TLS handshake established, no client certificate at nginx[4121] from 198.51.100.23");
+  EXPECT_EQ(at(event, "/message"),
+            "TLS handshake established, no client certificate at nginx[4121] from 198.51.100.23");
 }
 
 TEST(EcsHandshake, says_null_where_it_does_not_know) {
@@ -86,9 +93,10 @@ TEST(EcsHandshake, says_null_where_it_does_not_know) {
   const json event = written(report);
   EXPECT_EQ(at(event, "/mtlswatch/client_certificate"),
             json::parse(R"({"presented":null,"verify_code":null,"verify_text":null,"tls_accepted":false})"));
-  for (const char* absent : {"/source", "/destination", "/process", "/tls/version", "/tls/version_protocol", "/tls/cipher", "/tls/curve",
-                             "/tls/resumed", "/tls/client", "/tls/next_protocol", "/related", "/event/start", "/event/duration", "/event/id",
-                             "/network/transport", "/network/type"}) {
+  for (const char* absent :
+       {"/source", "/destination", "/process", "/tls/version", "/tls/version_protocol", "/tls/cipher", "/tls/curve",
+        "/tls/resumed", "/tls/client", "/tls/next_protocol", "/related", "/event/start", "/event/duration", "/event/id",
+        "/network/transport", "/network/type"}) {
     EXPECT_FALSE(has(event, absent)) << absent;
   }
   EXPECT_EQ(at(event, "/event/type"), json({"connection", "start"}));
@@ -105,7 +113,8 @@ TEST(EcsHandshake, says_why_it_failed) {
   EXPECT_EQ(at(event, "/event/type"), json({"connection", "start", "denied"}));
   EXPECT_EQ(at(event, "/tls/established"), false);
   EXPECT_EQ(at(event, "/mtlswatch/client_certificate"),
-            json::parse(R"({"presented":true,"verify_code":10,"verify_text":"certificate has expired","tls_accepted":false})"));
+            json::parse(
+                R"({"presented":true,"verify_code":10,"verify_text":"certificate has expired","tls_accepted":false})"));
   EXPECT_EQ(at(event, "/message"), "TLS handshake failed: certificate_verify_failed at nginx[4121] from 198.51.100.23");
 }
 

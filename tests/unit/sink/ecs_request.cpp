@@ -12,7 +12,8 @@ TEST(EcsRequest, says_who_is_behind_it) {
   const json event = written(request_report());
   EXPECT_EQ(at(event, "/mtlswatch/verdict"), "authenticated");
   EXPECT_EQ(at(event, "/event/reason"), "verified_client_certificate");
-  EXPECT_EQ(at(event, "/mtlswatch/attribution"), json::parse(R"({"method":"request+response","confidence":"exact","candidates":1})"));
+  EXPECT_EQ(at(event, "/mtlswatch/attribution"),
+            json::parse(R"({"method":"request+response","confidence":"exact","candidates":1})"));
   EXPECT_EQ(at(event, "/tls/client/x509/subject/common_name"), json::array({"alice"}));
   EXPECT_EQ(at(event, "/tls/client/hash/sha256"), "0687F666");
   EXPECT_EQ(at(event, "/mtlswatch/client_certificate/presented"), true);
@@ -36,18 +37,21 @@ TEST(EcsRequest, says_when_and_what_happened) {
 TEST(EcsRequest, names_client_listener_backend_and_worker) {
   const json event = written(request_report());
   EXPECT_EQ(at(event, "/source/ip"), "198.51.100.23");
-  EXPECT_EQ(at(event, "/destination"), json::parse(R"({"ip":"2001:db8::1","port":443,"address":"2001:db8::1","domain":"api.example.org"})"));
+  EXPECT_EQ(at(event, "/destination"),
+            json::parse(R"({"ip":"2001:db8::1","port":443,"address":"2001:db8::1","domain":"api.example.org"})"));
   EXPECT_EQ(at(event, "/server"), json::parse(R"({"ip":"127.0.0.1","port":8000,"address":"127.0.0.1"})"));
   EXPECT_EQ(at(event, "/process/pid"), 7310);
   EXPECT_EQ(at(event, "/service/name"), "shop");
   EXPECT_EQ(at(event, "/related/ip"), json({"198.51.100.23", "2001:db8::1", "127.0.0.1"}));
-  EXPECT_EQ(at(event, "/network"), json::parse(R"({"transport":"tcp","type":"ipv4","protocol":"http","direction":"ingress"})"));
+  EXPECT_EQ(at(event, "/network"),
+            json::parse(R"({"transport":"tcp","type":"ipv4","protocol":"http","direction":"ingress"})"));
 }
 
 TEST(EcsRequest, writes_the_head_without_its_query) {
   const json event = written(request_report());
-  EXPECT_EQ(at(event, "/http"),
-            json::parse(R"({"version":"1.1","request":{"method":"GET","id":"7b7c0f0c"},"response":{"status_code":200}})"));
+  EXPECT_EQ(
+      at(event, "/http"),
+      json::parse(R"({"version":"1.1","request":{"method":"GET","id":"7b7c0f0c"},"response":{"status_code":200}})"));
   EXPECT_EQ(at(event, "/url"), json::parse(R"({"path":"/orders","domain":"api.example.org"})"));
   EXPECT_EQ(at(event, "/trace/id"), "4bf92f3577b34da6a3ce929d0e0e4736");
   EXPECT_EQ(at(event, "/span/id"), "00f067aa0ba902b7");
@@ -88,7 +92,8 @@ TEST(EcsRequest, names_the_process_that_connected_directly) {
   EXPECT_EQ(at(event, "/process/pid"), 7310);
   EXPECT_EQ(at(event, "/message"), "POST /x bypassed mTLS: direct_connection by curl[123]");
   EXPECT_EQ(at(event, "/related/ip"), json::array({"127.0.0.1"}));
-  for (const char* absent : {"/tls", "/related/hash", "/related/user", "/mtlswatch/client_certificate", "/destination/domain"}) {
+  for (const char* absent :
+       {"/tls", "/related/hash", "/related/user", "/mtlswatch/client_certificate", "/destination/domain"}) {
     EXPECT_FALSE(has(event, absent)) << absent;
   }
 }
@@ -130,10 +135,11 @@ TEST(EcsRequest, leaves_out_what_nobody_saw) {
   report.time_ns = kSecond;
   report.reason = Reason::kUnseenRequest;
   const json event = written(report);
-  EXPECT_EQ(at(event, "/mtlswatch"), json::parse(R"({"verdict":"unknown","attribution":{"method":"none","confidence":"none","candidates":0},
+  EXPECT_EQ(at(event, "/mtlswatch"),
+            json::parse(R"({"verdict":"unknown","attribution":{"method":"none","confidence":"none","candidates":0},
                                                      "hops":[],"claims":[]})"));
-  for (const char* absent : {"/source", "/destination", "/server", "/process", "/service", "/http", "/url", "/trace", "/span", "/tls",
-                             "/related", "/event/end", "/event/duration"}) {
+  for (const char* absent : {"/source", "/destination", "/server", "/process", "/service", "/http", "/url", "/trace",
+                             "/span", "/tls", "/related", "/event/end", "/event/duration"}) {
     EXPECT_FALSE(has(event, absent)) << absent;
   }
   EXPECT_EQ(at(event, "/event/outcome"), "unknown");

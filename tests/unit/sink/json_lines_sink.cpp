@@ -36,7 +36,8 @@ std::string drained(const UniqueFd& reader) {
   ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
   std::string text;
   char chunk[4096];
-  for (ssize_t got = 0; (got = ::read(reader.get(), chunk, sizeof chunk)) > 0;) text.append(chunk, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = ::read(reader.get(), chunk, sizeof chunk)) > 0;)
+    text.append(chunk, static_cast<std::size_t>(got));
   return text;
 }
 

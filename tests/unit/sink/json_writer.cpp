@@ -23,7 +23,9 @@ TEST(JsonString, keeps_well_formed_utf8) { EXPECT_EQ(json_string("é€😀"), "
 
 TEST(JsonString, replaces_each_byte_that_is_no_utf8) {
   const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(json_string("a\xff" "b"), "\"a" + bad + "b\"");
+  EXPECT_EQ(json_string("a\xff"
+                        "b"),
+            "\"a" + bad + "b\"");
   EXPECT_EQ(json_string("\xc3"), "\"" + bad + "\"") << "cut";
   EXPECT_EQ(json_string("\xc3\"x"), "\"" + bad + "\\\"x\"") << "a cut sequence must not swallow the quote";
   EXPECT_EQ(json_string("\xc0\x80"), "\"" + bad + bad + "\"") << "overlong";

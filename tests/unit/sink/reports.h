@@ -3,7 +3,6 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-
 #include <string>
 
 #include "userspace/sink/ecs_json.h"
@@ -178,6 +177,8 @@ inline nlohmann::json at(const nlohmann::json& event, const char* pointer) {
   const nlohmann::json::json_pointer path(pointer);
   return event.contains(path) ? event.at(path) : nlohmann::json();
 }
-inline bool has(const nlohmann::json& event, const char* pointer) { return event.contains(nlohmann::json::json_pointer(pointer)); }
+inline bool has(const nlohmann::json& event, const char* pointer) {
+  return event.contains(nlohmann::json::json_pointer(pointer));
+}
 
 }  // namespace mtlswatch
