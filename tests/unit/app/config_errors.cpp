@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every way a configuration can be wrong: where the error points, and what it says.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "tests/unit/app/config_directory.h"
@@ -24,8 +25,8 @@ std::string repeated(const std::string& piece, int times) {
 std::string alias_bomb() {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 6; ++i) {
-    const std::string below = "*a" + std::to_string(i - 1);
-    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeated(below + ", ", 9) + below + "]\n";
+    const std::string below = fmt::format("*a{}", i - 1);
+    text += fmt::format("a{0}: &a{0} [{1}{2}]\n", i, repeated(below + ", ", 9), below);
   }
   return text;
 }
@@ -105,7 +106,7 @@ const std::vector<WrongConfig>& wrong_configs() {
       {"nested_a_million_deep", repeated("- ", 500'000), "1:33", "nested too deeply"},
       {"too_many_keys", [] {
          std::string text;
-         for (int i = 0; i < 1001; ++i) text += "k" + std::to_string(i) + ": 1\n";
+         for (int i = 0; i < 1001; ++i) text += fmt::format("k{}: 1\n", i);
          return text;
        }(), "1001:1", "too many keys"},
       {"file_too_large", std::string((1u << 20) + 1, '\n'), "1:1", "the file is too large, expected at most 1048576 bytes"},
