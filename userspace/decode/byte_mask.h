@@ -3,13 +3,13 @@
 // parser marked is masked, so that a byte nobody understood never leaves. Filled by the parsers, read by the scrubber.
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include <mtlswatch/event.h>
 
 namespace mtlswatch {
 

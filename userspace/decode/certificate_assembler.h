@@ -6,13 +6,13 @@
 //   handshake call returns (flush), when the same certificate begins again, or when there are too many (the oldest).
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <span>
 #include <vector>
-
-#include <mtlswatch/event.h>
 
 #include "userspace/model/events.h"
 

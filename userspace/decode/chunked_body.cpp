@@ -46,7 +46,8 @@ void ChunkedBody::skip(std::uint64_t count) {
 
 void ChunkedBody::step(std::uint8_t byte) {
   switch (state_) {
-    case State::kSize: return read_size(byte);
+    case State::kSize:
+      return read_size(byte);
     case State::kExtension:
       if (byte == '\n') end_size_line();
       return;
@@ -68,7 +69,8 @@ void ChunkedBody::step(std::uint8_t byte) {
       return;
     case State::kData:
     case State::kDone:
-    case State::kLost: return;
+    case State::kLost:
+      return;
   }
 }
 

@@ -27,17 +27,6 @@ Match match(std::string_view text, std::string_view marker) {
   return marker.starts_with(text) ? Match::kPerhaps : Match::kNo;
 }
 
-/// A request line, as far as it tells: a method, a blank, and a target that can be one.
-std::optional<BeginningKind> request_kind(std::string_view text) {
-  const RequestLine line = read_request_line(text);
-  if (looks_like_request(text)) return BeginningKind{FirstBytes::kHttp1, line.method.size() + 1};
-  const bool rejected = line.state == LineState::kInvalid || line.state == LineState::kUnsupported;
-  if (line.target.empty()) return rejected ? std::optional(BeginningKind{FirstBytes::kOther, line.offence}) : std::nullopt;
-  const std::size_t target = line.method.size() + 1;
-  const bool request_target = text[target] == '/' || text[target] == '*' || lower(text[target]) == 'h' || line.method == "CONNECT";
-  return BeginningKind{request_target ? FirstBytes::kHttp1 : FirstBytes::kOther, target};
-}
-
 }  // namespace
 
 std::optional<BeginningKind> kind_of_beginning(std::string_view text) {
@@ -47,16 +36,18 @@ std::optional<BeginningKind> kind_of_beginning(std::string_view text) {
     return BeginningKind{text[1] == 3 ? FirstBytes::kTls : FirstBytes::kOther, 1};
   }
   using Marker = std::pair<std::string_view, FirstBytes>;
-  for (const auto& [marker, kind] : {Marker{kProxyV1, FirstBytes::kProxyProtocol}, Marker{kProxyV2, FirstBytes::kProxyProtocol},
-                                     Marker{kHttp2Preface, FirstBytes::kHttp2}}) {
+  for (const auto& [marker, kind] :
+       {Marker{kProxyV1, FirstBytes::kProxyProtocol}, Marker{kProxyV2, FirstBytes::kProxyProtocol},
+        Marker{kHttp2Preface, FirstBytes::kHttp2}}) {
     const Match matched = match(text, marker);
     if (matched == Match::kYes) return BeginningKind{kind, marker.size() - 1};
     if (matched == Match::kPerhaps) return std::nullopt;
   }
   const std::size_t blank = std::min(text.find_first_not_of("\r\n"), text.size());  // RFC 9112 section 2.2
-  auto kind = request_kind(text.substr(blank));
-  if (kind) kind->decided_at += blank;
-  return kind;
+  const RequestGuess guess = guess_request(text.substr(blank));
+  if (guess.answer == RequestGuess::Answer::kNeedsMore) return std::nullopt;
+  const bool request = guess.answer == RequestGuess::Answer::kYes;
+  return BeginningKind{request ? FirstBytes::kHttp1 : FirstBytes::kOther, blank + guess.decided_at};
 }
 
 std::optional<std::size_t> proxy_header_bytes(std::string_view text) {
@@ -120,15 +111,15 @@ bool ConnectionBeginning::decide(std::uint64_t time_ns, const BufferMask& mask, 
 void ConnectionBeginning::keep_decided(const BeginningKind& kind, std::string_view text, const BufferMask& mask) const {
   const auto keep = [&](std::size_t first, std::size_t last) { mask.keep(start_ + first, start_ + last); };
   const std::size_t decided = kind.decided_at;
-  const bool begins_with_token = is_token(text[0]);
   if (kind.kind == FirstBytes::kHttp1) {
-    const std::size_t end = std::min(text.find_first_of(" \r\n?", decided), text.size());
-    const auto target = split_target(text.substr(decided, end - decided), end < text.size());
-    keep(0, decided);
     // Of an absolute form only what makes it one: an authority can hold a password.
-    keep(decided, target.authority.empty() && target.user.empty() ? end : decided + 1);
-  } else if (kind.kind == FirstBytes::kOther && begins_with_token) {
-    keep(decided - std::min<std::size_t>(decided, 1), decided + 1);
+    const bool has_authority = text[decided] == '/' && text[decided - 1] == '/';
+    keep(0, has_authority ? decided + 1 : std::min(text.find_first_of(" \r\n?", decided), text.size()));
+  } else if (kind.kind == FirstBytes::kOther && is_token(text[0])) {
+    keep(decided, decided + 1);
+    for (std::size_t at = 0; at < decided; ++at) {
+      if (text[at] == ' ') keep(at, at + 1);
+    }
   } else {
     keep(0, decided + 1);
   }
@@ -150,9 +141,10 @@ bool ConnectionBeginning::pass_proxy_header(const BufferMask& mask) {
   return true;
 }
 
-void ConnectionBeginning::read_client_hello(std::uint64_t time_ns, bool last, const BufferMask& mask, std::vector<Event>& out) {
+void ConnectionBeginning::read_client_hello(std::uint64_t time_ns, bool last, const BufferMask& mask,
+                                            std::vector<Event>& out) {
   auto parse = parse_client_hello(std::span(received_).subspan(start_));
-  mask.keep(start_, received_.size());
+  mask.keep(start_, start_ + parse.wire_bytes);
   if (parse.state == HelloState::kNeedsMore && !last) return;
   if (parse.useful) out.emplace_back(ClientHelloSeen{time_ns, id_, std::move(parse.hello)});
   finish();
@@ -181,7 +173,7 @@ void ConnectionBeginning::send(const Piece& piece, std::vector<Event>& out, Byte
   const std::size_t room = std::min<std::size_t>(piece.bytes.size(), MTLSWATCH_HELLO_BYTES - sent_.size());
   sent_.insert(sent_.end(), piece.bytes.begin(), piece.bytes.begin() + static_cast<std::ptrdiff_t>(room));
   auto parse = parse_server_hello(sent_);
-  buffer_mask.keep(0, sent_[0] == 0x16 ? sent_.size() : 1);
+  buffer_mask.keep(0, parse.wire_bytes);
   const bool last = sent_.size() >= MTLSWATCH_HELLO_BYTES || piece.length > piece.bytes.size();
   if (parse.state == HelloState::kNeedsMore && !last) return;
   server_hellos_left_ = parse.useful && parse.hello.is_retry_request ? server_hellos_left_ - 1 : 0;

@@ -63,7 +63,7 @@ class ConnectionBeginning {
   std::vector<std::uint8_t> received_;  ///< at most MTLSWATCH_FIRST_BYTES
   std::size_t start_ = 0;               ///< in received_: of what comes after a PROXY header
   bool tls_ = false;
-  std::vector<std::uint8_t> sent_;      ///< at most MTLSWATCH_HELLO_BYTES
+  std::vector<std::uint8_t> sent_;  ///< at most MTLSWATCH_HELLO_BYTES
   int server_hellos_left_ = 2;
 };
 

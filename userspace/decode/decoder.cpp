@@ -31,19 +31,28 @@ void Decoder::note_losses(const mtlswatch_header& header, std::vector<Event>& ou
 }
 
 /// False: the record is malformed.
-bool Decoder::decode_kind(const mtlswatch_header& header, std::span<const std::uint8_t> record, std::vector<Event>& out) {
+bool Decoder::decode_kind(const mtlswatch_header& header, std::span<const std::uint8_t> record,
+                          std::vector<Event>& out) {
   switch (header.kind) {
-    case MTLSWATCH_KIND_IO: return decode_io(record, out);
-    case MTLSWATCH_KIND_CONNECTION: return decode_connection(record, out);
-    case MTLSWATCH_KIND_CLOSE: decode_close(record, out); return true;
-    case MTLSWATCH_KIND_HANDSHAKE: decode_handshake(record, out); return true;
-    case MTLSWATCH_KIND_CERTIFICATE: return decode_certificate(record, out);
+    case MTLSWATCH_KIND_IO:
+      return decode_io(record, out);
+    case MTLSWATCH_KIND_CONNECTION:
+      return decode_connection(record, out);
+    case MTLSWATCH_KIND_CLOSE:
+      decode_close(record, out);
+      return true;
+    case MTLSWATCH_KIND_HANDSHAKE:
+      decode_handshake(record, out);
+      return true;
+    case MTLSWATCH_KIND_CERTIFICATE:
+      return decode_certificate(record, out);
     case MTLSWATCH_KIND_PROCESS: {
       const auto change = process_change(read_fixed<mtlswatch_process>(record));
       if (change) out.emplace_back(*change);
       return change.has_value();
     }
-    default: return true;  // LISTENER: not an event
+    default:
+      return true;  // LISTENER: not an event
   }
 }
 

@@ -33,13 +33,16 @@ std::string identifier(std::string_view value) {
 std::string host_name(std::string_view value) {
   const auto bracket = value.rfind(']');
   const auto colon = value.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) value = value.substr(0, colon);
-  const bool clean = std::none_of(value.begin(), value.end(), [](char byte) { return !is_printable(byte) || byte == ' '; });
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket))
+    value = value.substr(0, colon);
+  const bool clean =
+      std::none_of(value.begin(), value.end(), [](char byte) { return !is_printable(byte) || byte == ' '; });
   return clean && value.size() <= 255 ? lowered(value) : std::string();
 }
 
 bool is_hex_id(std::string_view text) {
-  const bool hex = std::all_of(text.begin(), text.end(), [](char byte) { return is_digit(byte) || (byte >= 'a' && byte <= 'f'); });
+  const bool hex =
+      std::all_of(text.begin(), text.end(), [](char byte) { return is_digit(byte) || (byte >= 'a' && byte <= 'f'); });
   return hex && text.find_first_not_of('0') != std::string_view::npos;
 }
 
@@ -97,6 +100,13 @@ class HeadParser::Reader {
     value_ = trimmed(line.substr(colon + 1));
   }
 
+  /// The field read last is whole: no fold can follow.
+  void finish_field() {
+    if (!name_.empty()) read_field(folded_ ? trimmed(folded_value_) : value_);
+    name_ = value_ = {};
+    folded_ = false;
+  }
+
   ParsedHead finish(bool complete) {
     if (complete) finish_field();
     parsed_.head.state = complete && !dropped_ ? HeadState::kComplete : HeadState::kCut;
@@ -106,17 +116,12 @@ class HeadParser::Reader {
     } else if (has_length_) {
       parsed_.body = {BodyFraming::Kind::kLength, length_};
     }
-    if (complete && has_encoding_) parsed_.body.kind = chunked_ ? BodyFraming::Kind::kChunked : BodyFraming::Kind::kUnknown;
+    if (complete && has_encoding_)
+      parsed_.body.kind = chunked_ ? BodyFraming::Kind::kChunked : BodyFraming::Kind::kUnknown;
     return std::move(parsed_);
   }
 
  private:
-  void finish_field() {
-    if (!name_.empty()) read_field(folded_ ? trimmed(folded_value_) : value_);
-    name_ = value_ = {};
-    folded_ = false;
-  }
-
   void read_field(std::string_view value) {
     RequestHead& head = parsed_.head;
     switch (parser_.field_of(name_)) {
@@ -124,13 +129,26 @@ class HeadParser::Reader {
         if (!host_known_) head.host = host_name(value);
         host_known_ = true;
         break;
-      case Field::kContentLength: read_length(value); break;
-      case Field::kTransferEncoding: read_encoding(value); break;
-      case Field::kRequestId: head.request_id = identifier(value); break;
-      case Field::kCorrelationId: head.correlation_id = identifier(value); break;
-      case Field::kTraceParent: read_trace_parent(value, head); break;
-      case Field::kIdentity: read_identity(value); break;
-      case Field::kOther: break;
+      case Field::kContentLength:
+        read_length(value);
+        break;
+      case Field::kTransferEncoding:
+        read_encoding(value);
+        break;
+      case Field::kRequestId:
+        head.request_id = identifier(value);
+        break;
+      case Field::kCorrelationId:
+        head.correlation_id = identifier(value);
+        break;
+      case Field::kTraceParent:
+        read_trace_parent(value, head);
+        break;
+      case Field::kIdentity:
+        read_identity(value);
+        break;
+      case Field::kOther:
+        break;
     }
   }
 
@@ -164,7 +182,7 @@ class HeadParser::Reader {
 
   const HeadParser& parser_;
   ParsedHead parsed_;
-  std::string_view name_;   ///< of the field whose end has not been seen; empty: none, or an ignored line
+  std::string_view name_;  ///< of the field whose end has not been seen; empty: none, or an ignored line
   std::string_view value_;
   std::string folded_value_;
   bool folded_ = false;
@@ -178,19 +196,21 @@ class HeadParser::Reader {
 HeadParser::HeadParser(const std::vector<std::string>& identity_headers) {
   for (const std::string& name : identity_headers) {
     std::string folded = folded_name(name);
-    if (folded == "cookie" || folded == "set-cookie" || folded == "authorization" || folded == "proxy-authorization") continue;
+    if (folded == "cookie" || folded == "set-cookie" || folded == "authorization" || folded == "proxy-authorization")
+      continue;
     longest_name_ = std::max(longest_name_, folded.size());
     identity_headers_.insert(std::move(folded));
   }
 }
 
 HeadParser::Field HeadParser::field_of(std::string_view name) const {
-  static constexpr std::array<std::pair<std::string_view, Field>, 6> kFields = {{{"host", Field::kHost},
-                                                                                {"content-length", Field::kContentLength},
-                                                                                {"transfer-encoding", Field::kTransferEncoding},
-                                                                                {"x-request-id", Field::kRequestId},
-                                                                                {"x-correlation-id", Field::kCorrelationId},
-                                                                                {"traceparent", Field::kTraceParent}}};
+  static constexpr std::array<std::pair<std::string_view, Field>, 6> kFields = {
+      {{"host", Field::kHost},
+       {"content-length", Field::kContentLength},
+       {"transfer-encoding", Field::kTransferEncoding},
+       {"x-request-id", Field::kRequestId},
+       {"x-correlation-id", Field::kCorrelationId},
+       {"traceparent", Field::kTraceParent}}};
   const auto equal = [](char a, char b) { return lower(a) == b; };
   for (const auto& [known, field] : kFields) {
     if (known.size() == name.size() && std::equal(name.begin(), name.end(), known.begin(), equal)) return field;
@@ -211,7 +231,9 @@ ParsedHead HeadParser::parse(std::string_view text, bool complete) const {
   reader.read_target(line);
   for (std::size_t at = line.size, size = 0; line.size != 0 && at < text.size(); at += size) {
     const std::string_view field = next_line(text.substr(at), size);
-    if (text[at + size - 1] == '\n') reader.read_line(field);
+    const bool ended = text[at + size - 1] == '\n';
+    if (ended) reader.read_line(field);
+    if (!ended && !is_fold(field)) reader.finish_field();  // what follows does not continue it
   }
   return reader.finish(complete);
 }

@@ -14,9 +14,9 @@
 
 namespace mtlswatch {
 
-inline constexpr std::size_t kHeaderValueBytes = 4096;     ///< longest identity header that is kept
+inline constexpr std::size_t kHeaderValueBytes = 4096;  ///< longest identity header that is kept
 inline constexpr std::size_t kIdentityHeadersKept = 32;
-inline constexpr std::size_t kIdentifierBytes = 128;       ///< longest X-Request-ID, X-Correlation-ID that is kept
+inline constexpr std::size_t kIdentifierBytes = 128;  ///< longest X-Request-ID, X-Correlation-ID that is kept
 
 /// How the bytes after a head belong to it: RFC 9112 section 6.3.
 struct BodyFraming {
@@ -43,7 +43,16 @@ class HeadParser {
   void keep(std::string_view text, const BufferMask& mask) const;
 
  private:
-  enum class Field { kOther, kHost, kContentLength, kTransferEncoding, kRequestId, kCorrelationId, kTraceParent, kIdentity };
+  enum class Field {
+    kOther,
+    kHost,
+    kContentLength,
+    kTransferEncoding,
+    kRequestId,
+    kCorrelationId,
+    kTraceParent,
+    kIdentity
+  };
   class Reader;
 
   Field field_of(std::string_view name) const;

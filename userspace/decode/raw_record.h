@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A raw record of the ring, checked: kind known, sizes consistent. The bytes may lie at any alignment, so fixed parts are
-// copied out. Used by the decoder and the scrubber; nothing else reads raw records.
+// A raw record of the ring, checked: kind known, sizes consistent. The bytes may lie at any alignment, so fixed parts
+// are copied out. Used by the decoder and the scrubber; nothing else reads raw records.
 #pragma once
+
+#include <mtlswatch/event.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -9,15 +11,18 @@
 #include <optional>
 #include <span>
 
-#include <mtlswatch/event.h>
-
 namespace mtlswatch {
 
 /// The record's header, if its kind is known and its size is at least that kind's and fits in the bytes.
 inline std::optional<mtlswatch_header> read_header(std::span<const std::uint8_t> record) {
-  static constexpr std::size_t kSizes[MTLSWATCH_KIND_COUNT] = {
-      0, sizeof(mtlswatch_connection), sizeof(mtlswatch_io), sizeof(mtlswatch_close), sizeof(mtlswatch_handshake),
-      sizeof(mtlswatch_certificate), sizeof(mtlswatch_process), sizeof(mtlswatch_connection)};
+  static constexpr std::size_t kSizes[MTLSWATCH_KIND_COUNT] = {0,
+                                                               sizeof(mtlswatch_connection),
+                                                               sizeof(mtlswatch_io),
+                                                               sizeof(mtlswatch_close),
+                                                               sizeof(mtlswatch_handshake),
+                                                               sizeof(mtlswatch_certificate),
+                                                               sizeof(mtlswatch_process),
+                                                               sizeof(mtlswatch_connection)};
   mtlswatch_header header;
   if (record.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, record.data(), sizeof header);
@@ -35,7 +40,8 @@ Record read_fixed(std::span<const std::uint8_t> record) {
 }
 
 /// An io record's captured bytes; nothing if it claims more than it has, or than the call moved.
-inline std::optional<std::span<const std::uint8_t>> io_data(std::span<const std::uint8_t> record, const mtlswatch_io& io) {
+inline std::optional<std::span<const std::uint8_t>> io_data(std::span<const std::uint8_t> record,
+                                                            const mtlswatch_io& io) {
   if (io.captured_bytes > io.header.size - sizeof io || io.captured_bytes > io.length) return std::nullopt;
   if (io.captured_bytes > MTLSWATCH_IO_DATA_BYTES) return std::nullopt;
   return record.subspan(sizeof io, io.captured_bytes);

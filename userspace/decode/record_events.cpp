@@ -34,7 +34,8 @@ std::string unix_path(const mtlswatch_connection& record) {
 std::string command_name(const char (&comm)[MTLSWATCH_COMM_BYTES]) {
   const std::string_view raw(comm, sizeof comm);
   std::string name(raw.substr(0, raw.find('\0')));
-  std::replace_if(name.begin(), name.end(), [](char byte) { return byte >= 0 && !is_printable(byte); }, '?');
+  std::replace_if(
+      name.begin(), name.end(), [](char byte) { return byte >= 0 && !is_printable(byte); }, '?');
   return name;
 }
 
@@ -106,11 +107,20 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
 std::optional<ProcessChange> process_change(const mtlswatch_process& record) {
   ProcessChange event{record.header.time_ns, record.header.pid, ProcessChangeKind::kExec, record.parent_pid};
   switch (record.change) {
-    case MTLSWATCH_PROCESS_EXEC: event.kind = ProcessChangeKind::kExec; return event;
-    case MTLSWATCH_PROCESS_FORK: event.kind = ProcessChangeKind::kFork; return event;
-    case MTLSWATCH_PROCESS_EXIT: event.kind = ProcessChangeKind::kExit; return event;
-    case MTLSWATCH_PROCESS_LISTEN: event.kind = ProcessChangeKind::kListen; return event;
-    default: return std::nullopt;
+    case MTLSWATCH_PROCESS_EXEC:
+      event.kind = ProcessChangeKind::kExec;
+      return event;
+    case MTLSWATCH_PROCESS_FORK:
+      event.kind = ProcessChangeKind::kFork;
+      return event;
+    case MTLSWATCH_PROCESS_EXIT:
+      event.kind = ProcessChangeKind::kExit;
+      return event;
+    case MTLSWATCH_PROCESS_LISTEN:
+      event.kind = ProcessChangeKind::kListen;
+      return event;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -120,8 +130,10 @@ std::optional<Listener> decode_listener(std::span<const std::uint8_t> record) {
   const auto socket = read_fixed<mtlswatch_connection>(record);
   if (!is_valid(socket)) return std::nullopt;
   Listener listener{header->pid, socket.netns, socket.uid, {}};
-  if (socket.family == AF_UNIX) listener.endpoint.path = unix_path(socket);
-  else listener.endpoint = ip_endpoint(socket.family, socket.local_address, socket.local_port);
+  if (socket.family == AF_UNIX)
+    listener.endpoint.path = unix_path(socket);
+  else
+    listener.endpoint = ip_endpoint(socket.family, socket.local_address, socket.local_port);
   return listener;
 }
 

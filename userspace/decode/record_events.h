@@ -3,11 +3,11 @@
 // owner, app/. All take records whose size was checked.
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
-
-#include <mtlswatch/event.h>
 
 #include "userspace/model/events.h"
 #include "userspace/model/process.h"

@@ -23,6 +23,10 @@ std::size_t head_end(std::string_view text, std::size_t from) {
   return 0;
 }
 
+bool begins_request(std::span<const std::uint8_t> bytes) {
+  return guess_request(as_text(bytes)).answer == RequestGuess::Answer::kYes;
+}
+
 }  // namespace
 
 RequestFramer::RequestFramer(const HeadParser& parser, Positions positions, Start start)
@@ -40,7 +44,7 @@ void RequestFramer::feed(const Piece& piece, std::vector<FramedRequest>& out, By
   const std::size_t at = align(piece, out);
   if (piece.turn_start) {
     turn_bytes_ = 0;
-    if (state_ == State::kLost && looks_like_request(as_text(piece.bytes.subspan(at)))) state_ = State::kHead;
+    if (state_ == State::kLost && begins_request(piece.bytes.subspan(at))) state_ = State::kHead;
   }
   turn_bytes_ += piece.bytes.size() - at;
   consume(piece, at, out, mask);
@@ -83,21 +87,27 @@ void RequestFramer::skip(std::uint64_t count, std::vector<FramedRequest>& out) {
 void RequestFramer::consume(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask) {
   while (at < piece.bytes.size()) {
     switch (state_) {
-      case State::kHead: at += take_head(piece, at, out, mask); break;
-      case State::kBody: at += take_body(piece.bytes.size() - at); break;
+      case State::kHead:
+        at += take_head(piece, at, out, mask);
+        break;
+      case State::kBody:
+        at += take_body(piece.bytes.size() - at);
+        break;
       case State::kChunked:
         at += chunks_.feed(piece.bytes.subspan(at), at, mask);
         if (chunks_.done()) state_ = State::kHead;
         if (chunks_.lost()) state_ = State::kLost;
         break;
       case State::kLost:
-      case State::kOpaque: return;
+      case State::kOpaque:
+        return;
     }
   }
 }
 
 /// Takes head bytes; returns how many. The usual head lies in one piece and is read in place.
-std::size_t RequestFramer::take_head(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask) {
+std::size_t RequestFramer::take_head(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out,
+                                     ByteMask* mask) {
   const std::size_t blank = in_head_ ? 0 : begin_head(piece, at, mask);
   at += blank;
   const auto fresh = piece.bytes.subspan(at);
@@ -140,10 +150,18 @@ void RequestFramer::end_head(std::string_view text, bool complete, std::vector<F
   body_left_ = body.kind == BodyFraming::Kind::kLength ? body.length_bytes : 0;
   chunks_ = {};
   switch (body.kind) {
-    case BodyFraming::Kind::kNone: state_ = State::kHead; break;
-    case BodyFraming::Kind::kLength: state_ = body_left_ == 0 ? State::kHead : State::kBody; break;
-    case BodyFraming::Kind::kChunked: state_ = State::kChunked; break;
-    case BodyFraming::Kind::kUnknown: state_ = State::kLost; break;
+    case BodyFraming::Kind::kNone:
+      state_ = State::kHead;
+      break;
+    case BodyFraming::Kind::kLength:
+      state_ = body_left_ == 0 ? State::kHead : State::kBody;
+      break;
+    case BodyFraming::Kind::kChunked:
+      state_ = State::kChunked;
+      break;
+    case BodyFraming::Kind::kUnknown:
+      state_ = State::kLost;
+      break;
   }
   if (wraps_ && body_left_ > kLongestTcpBody) state_ = State::kLost;
 }

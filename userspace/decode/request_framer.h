@@ -11,12 +11,12 @@
 //   kOpaque   everything, for good (after 101)            nothing              -
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include <mtlswatch/event.h>
 
 #include "userspace/decode/byte_mask.h"
 #include "userspace/decode/chunked_body.h"
@@ -43,7 +43,7 @@ struct FramedRequest {
 
 class RequestFramer {
  public:
-  enum class Positions { kTcp, kUnix };  ///< TCP positions are 32-bit and wrap
+  enum class Positions { kTcp, kUnix };      ///< TCP positions are 32-bit and wrap
   enum class Start { kAtRequest, kAtTurn };  ///< kAtTurn: what came before was not seen
 
   /// parser must outlive the framer.

@@ -43,6 +43,17 @@ std::size_t scheme_bytes(std::string_view target) {
   return 0;
 }
 
+/// How many bytes at the front of target could begin "http://" or "https://".
+std::size_t scheme_prefix(std::string_view target) {
+  std::size_t same = 0;
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    const auto equal = [](char a, char b) { return lower(a) == b; };
+    const auto end = std::mismatch(target.begin(), target.end(), scheme.begin(), scheme.end(), equal).first;
+    same = std::max(same, static_cast<std::size_t>(end - target.begin()));
+  }
+  return same;
+}
+
 }  // namespace
 
 RequestLine read_request_line(std::string_view text) {
@@ -65,12 +76,20 @@ RequestLine read_request_line(std::string_view text) {
   return read_version(line, text, at + 1);
 }
 
-bool looks_like_request(std::string_view text) {
+RequestGuess guess_request(std::string_view text) {
+  using Answer = RequestGuess::Answer;
   const RequestLine line = read_request_line(text);
-  if (line.state != LineState::kComplete && line.state != LineState::kNeedsMore) return false;
-  if (line.target.empty()) return false;
-  const bool known_form = std::string_view("/*hH").find(line.target[0]) != std::string_view::npos;
-  return known_form || line.method == "CONNECT";
+  const bool rejected = line.state == LineState::kInvalid || line.state == LineState::kUnsupported;
+  const RequestGuess undecided = rejected ? RequestGuess{Answer::kNo, line.offence} : RequestGuess{};
+  if (line.method.empty()) return undecided;
+  const auto is_letter = [](char byte) { return is_alphabetic(byte) || byte == '-' || byte == '_'; };
+  if (!std::all_of(line.method.begin(), line.method.end(), is_letter)) return {Answer::kNo, line.method.size()};
+  if (line.target.empty()) return undecided;
+  const std::size_t start = line.method.size() + 1;
+  if (line.target[0] == '/' || line.target[0] == '*' || line.method == "CONNECT") return {Answer::kYes, start};
+  if (const std::size_t scheme = scheme_bytes(line.target); scheme != 0) return {Answer::kYes, start + scheme - 1};
+  const std::size_t same = scheme_prefix(line.target);
+  return same < line.target.size() || line.target_complete ? RequestGuess{Answer::kNo, start + same} : undecided;
 }
 
 Target split_target(std::string_view target, bool complete) {
@@ -113,7 +132,9 @@ void keep_request_line(const RequestLine& line, std::string_view text, const Buf
   }
   mask.keep(index(target.path), index(target.path) + target.path.size() + (target.path_complete ? 1 : 0));
   if (line.target_complete) {
-    const std::size_t end = line.state == LineState::kComplete ? line.size : decided_against ? line.offence : text.size();
+    const std::size_t end = line.state == LineState::kComplete ? line.size
+                            : decided_against                  ? line.offence
+                                                               : text.size();
     mask.keep(after, end);
   }
 }

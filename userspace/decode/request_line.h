@@ -21,8 +21,8 @@ enum class LineState {
 
 struct RequestLine {
   LineState state = LineState::kNeedsMore;
-  std::string_view method;   ///< empty until its blank was seen
-  std::string_view target;   ///< what is there of it
+  std::string_view method;  ///< empty until its blank was seen
+  std::string_view target;  ///< what is there of it
   bool target_complete = false;
   std::string_view version;  ///< "1.1"; empty until complete
   std::size_t size = 0;      ///< complete: of the line with its line end
@@ -32,9 +32,13 @@ struct RequestLine {
 /// Reads the line at the front of text. What is said of a prefix stays true when more arrives.
 RequestLine read_request_line(std::string_view text);
 
-/// Whether text begins like a request: for places where a request is possible but not certain. Needs the first
-/// byte of the target.
-bool looks_like_request(std::string_view text);
+/// Whether text begins a request, told from method and the start of the target: for places where a request is possible
+/// but not certain, and so stricter than the grammar (letters for a method; a path, "*", http:// or https://).
+struct RequestGuess {
+  enum class Answer { kYes, kNo, kNeedsMore } answer = Answer::kNeedsMore;
+  std::size_t decided_at = 0;  ///< index of the byte that told
+};
+RequestGuess guess_request(std::string_view text);
 
 /// Marks what may be recorded of the line at the front of text: all but query, user information and rubbish. The
 /// masked line reads the same but for the query.

@@ -41,46 +41,56 @@ constexpr std::array<std::uint8_t, 32> kRetryRandom = {0xCF, 0x21, 0xAD, 0x74, 0
 struct Message {
   bool valid = true;
   bool complete = false;
-  std::vector<std::uint8_t> body;
+  std::vector<std::uint8_t> bytes;  ///< with its header
+  std::size_t wire_bytes = 0;       ///< that it takes up, record headers included
 };
 
-/// Joins the fragments of handshake records at the front of bytes. At most size(bytes).
-std::optional<std::vector<std::uint8_t>> handshake_bytes(Bytes bytes) {
-  std::vector<std::uint8_t> joined;
-  for (Cursor cursor(bytes); !cursor.done();) {
-    const auto type = cursor.integer(1);
-    const auto version = cursor.integer(2);
-    const auto length = cursor.integer(2);
-    if (*type != kHandshakeRecord || (version && *version >> 8 != 3) || (length && *length == 0)) {
-      return joined.empty() ? std::nullopt : std::optional(joined);
-    }
-    if (!length) break;
-    const Bytes fragment = *cursor.take(std::min<std::size_t>(*length, cursor.left()));
-    joined.insert(joined.end(), fragment.begin(), fragment.end());
-  }
-  return joined;
+constexpr std::size_t kRecordHeader = 5;
+constexpr std::size_t kMessageHeader = 4;
+
+/// Bytes of the message with its header, as the header says; the header's own size while that is not there.
+std::size_t message_size(Bytes joined) {
+  Cursor cursor(joined);
+  const auto type = cursor.integer(1);
+  const auto length = cursor.integer(3);
+  return type && length ? kMessageHeader + *length : kMessageHeader;
 }
 
+/// Joins the fragments of the handshake records at the front of bytes up to the end of the first message.
 Message read_message(Bytes bytes, std::uint8_t type) {
   Message message;
-  const auto joined = handshake_bytes(bytes);
-  message.valid = joined.has_value();
-  if (!message.valid) return message;
-  Cursor cursor(*joined);
-  const auto actual_type = cursor.integer(1);
-  message.valid = !actual_type || *actual_type == type;
-  if (!message.valid) return message;
-  const auto length = cursor.integer(3);
-  if (!length) return message;
-  message.complete = cursor.left() >= *length;
-  const Bytes body = *cursor.take(std::min<std::size_t>(*length, cursor.left()));
-  message.body.assign(body.begin(), body.end());
+  Cursor cursor(bytes);
+  while (!cursor.done()) {
+    Cursor next = cursor;
+    const auto record = next.integer(1);
+    const auto version = next.integer(2);
+    const auto length = next.integer(2);
+    if (*record != kHandshakeRecord || (version && *version >> 8 != 3) || (length && *length == 0)) break;
+    message.wire_bytes = bytes.size();
+    if (!length) break;
+    Cursor fragment(*next.take(std::min<std::size_t>(*length, next.left())));
+    while (!fragment.done() && message.bytes.size() < message_size(message.bytes)) {
+      const auto part = *fragment.take(std::min(fragment.left(), message_size(message.bytes) - message.bytes.size()));
+      message.bytes.insert(message.bytes.end(), part.begin(), part.end());
+    }
+    message.wire_bytes = bytes.size() - next.left() - fragment.left();
+    message.complete = message.bytes.size() >= kMessageHeader && message.bytes.size() == message_size(message.bytes);
+    if (message.complete) break;
+    cursor = next;
+  }
+  message.valid = bytes.empty() || (message.wire_bytes != 0 && (message.bytes.empty() || message.bytes[0] == type));
+  if (!message.valid) message.wire_bytes = std::min(bytes.size(), kRecordHeader + 1);
   return message;
+}
+
+Bytes body_of(const Message& message) {
+  return Bytes(message.bytes).subspan(std::min(message.bytes.size(), kMessageHeader));
 }
 
 std::string printable_name(Bytes name) {
   const std::string_view text = as_text(name);
-  const bool printable = std::all_of(text.begin(), text.end(), [](char byte) { return is_printable(byte) && byte != ' '; });
+  const bool printable =
+      std::all_of(text.begin(), text.end(), [](char byte) { return is_printable(byte) && byte != ' '; });
   return printable && text.size() <= kNameBytes ? std::string(text) : std::string();
 }
 
@@ -163,9 +173,10 @@ HelloState state_of(const Message& message, const HelloParse<Hello>& parse) {
 HelloParse<ClientHello> parse_client_hello(std::span<const std::uint8_t> bytes) {
   HelloParse<ClientHello> parse;
   const Message message = read_message(bytes, kClientHello);
+  parse.wire_bytes = message.wire_bytes;
   if (!message.valid) parse.state = HelloState::kInvalid;
   if (!message.valid) return parse;
-  Cursor cursor(message.body);
+  Cursor cursor(body_of(message));
   std::uint32_t version = 0;
   Bytes random;
   const auto session = read_start(cursor, version, random);
@@ -173,7 +184,9 @@ HelloParse<ClientHello> parse_client_hello(std::span<const std::uint8_t> bytes) 
   if (parse.useful) {
     parse.hello.session_id.assign(session->begin(), session->end());
     const bool lists = cursor.vector(2) && cursor.vector(1);  // cipher suites, compression methods
-    const auto visit = [&](std::uint32_t type, Bytes data, bool whole) { read_client_extension(type, data, whole, parse.hello); };
+    const auto visit = [&](std::uint32_t type, Bytes data, bool whole) {
+      read_client_extension(type, data, whole, parse.hello);
+    };
     if (lists) for_each_extension(cursor, visit);
   }
   parse.state = state_of(message, parse);
@@ -183,9 +196,10 @@ HelloParse<ClientHello> parse_client_hello(std::span<const std::uint8_t> bytes) 
 HelloParse<ServerHello> parse_server_hello(std::span<const std::uint8_t> bytes) {
   HelloParse<ServerHello> parse;
   const Message message = read_message(bytes, kServerHello);
+  parse.wire_bytes = message.wire_bytes;
   if (!message.valid) parse.state = HelloState::kInvalid;
   if (!message.valid) return parse;
-  Cursor cursor(message.body);
+  Cursor cursor(body_of(message));
   std::uint32_t version = 0;
   Bytes random;
   const auto session = read_start(cursor, version, random);
@@ -198,7 +212,9 @@ HelloParse<ServerHello> parse_server_hello(std::span<const std::uint8_t> bytes) 
     hello.is_retry_request = std::equal(random.begin(), random.end(), kRetryRandom.begin());
     // Suites 0x13xx exist in TLS 1.3 alone: true even where the supported_versions extension was not reached.
     hello.version = static_cast<std::uint16_t>(*suite >> 8 == 0x13 ? 0x0304 : version);
-    const auto visit = [&](std::uint32_t type, Bytes data, bool whole) { read_server_extension(type, data, whole, hello); };
+    const auto visit = [&](std::uint32_t type, Bytes data, bool whole) {
+      read_server_extension(type, data, whole, hello);
+    };
     if (cursor.integer(1)) for_each_extension(cursor, visit);
   }
   parse.state = state_of(message, parse);

@@ -20,7 +20,8 @@ enum class HelloState {
 template <typename Hello>
 struct HelloParse {
   HelloState state = HelloState::kNeedsMore;
-  bool useful = false;  ///< the fixed fields are there: worth telling even if the rest never comes
+  std::size_t wire_bytes = 0;  ///< of the bytes given, those that decided: the hello's, or the front of what is none
+  bool useful = false;         ///< the fixed fields are there: worth telling even if the rest never comes
   Hello hello;
 };
 
