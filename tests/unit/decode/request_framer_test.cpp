@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/decode/request_framer.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/builders/records.h"
+
+namespace mtlswatch {
+namespace {
+
+using Start = RequestFramer::Start;
+using Positions = RequestFramer::Positions;
+
+/// A framer and the stream position it is fed from.
+class RequestFramerTest : public testing::Test {
+ protected:
+  void at(std::uint64_t position, Start start = Start::kAtRequest, Positions positions = Positions::kTcp) {
+    framer_.emplace(parser_, positions, start);
+    position_ = position;
+  }
+  /// One receive; uncaptured: bytes it moved beyond text.
+  void receive(std::string_view text, bool turn_start = false, std::uint32_t uncaptured = 0, bool cut = false) {
+    const auto length = static_cast<std::uint32_t>(text.size()) + uncaptured;
+    framer_->feed({position_, time_ns_++, length, test::bytes_of(text), turn_start, cut}, requests_);
+    position_ += length;
+  }
+  /// Receives of which nothing was told.
+  void miss(std::uint64_t bytes) { position_ += bytes; }
+
+  std::vector<std::string> paths() const {
+    std::vector<std::string> paths;
+    for (const auto& request : requests_) paths.push_back(request.head.path);
+    return paths;
+  }
+  HeadState state() const { return requests_.at(0).head.state; }
+
+  HeadParser parser_{{"X-SSL-Client-Verify"}};
+  std::optional<RequestFramer> framer_{std::in_place, parser_, Positions::kTcp, Start::kAtRequest};
+  std::uint64_t position_ = 100;
+  std::uint64_t time_ns_ = 1;
+  std::vector<FramedRequest> requests_;
+};
+
+using Paths = std::vector<std::string>;
+
+TEST_F(RequestFramerTest, reads_a_head_in_one_piece) {
+  receive("GET /a?q=1 HTTP/1.1\r\nHost: h\r\n\r\n", true);
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(state(), HeadState::kComplete);
+  EXPECT_EQ(requests_[0].position, 100u);
+  EXPECT_EQ(requests_[0].head.path, "/a");
+}
+
+TEST_F(RequestFramerTest, reads_the_same_head_byte_by_byte_with_the_time_of_its_first) {
+  const std::string head = "GET /a HTTP/1.1\r\nHost: Example\r\nX-SSL-Client-Verify: SUCCESS\r\n\r\n";
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    EXPECT_TRUE(requests_.empty());
+    receive(head.substr(i, 1), i == 0);
+  }
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(requests_[0].time_ns, 1u);
+  EXPECT_EQ(requests_[0].head.host, "example");
+  ASSERT_EQ(requests_[0].head.identity_headers.size(), 1u);
+  EXPECT_EQ(requests_[0].head.identity_headers[0].value, "SUCCESS");
+}
+
+TEST_F(RequestFramerTest, splits_pipelined_requests_and_tells_where_each_begins) {
+  const std::string first = "POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", second = "GET /b HTTP/1.1\r\n\r\n";
+  receive(first + second + second, true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b", "/b"}));
+  EXPECT_EQ(requests_[1].position, 100 + first.size());
+  EXPECT_EQ(requests_[2].position, 100 + first.size() + second.size());
+}
+
+TEST_F(RequestFramerTest, continues_a_pipelined_head_in_the_next_turn) {
+  receive("GET /a HTTP/1.1\r\n\r\nGET /b HT", true);
+  receive("TP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, skips_empty_lines_before_a_request) {
+  receive("\r\n\n", true);
+  receive("\r\nGET /a HTTP/1.1\r\n\r\n");
+  ASSERT_EQ(paths(), Paths{"/a"});
+  EXPECT_EQ(requests_[0].position, 105u);
+}
+
+TEST_F(RequestFramerTest, does_not_take_a_body_for_a_request) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 19\r\n\r\n", true);
+  receive("GET /b HTTP/1.1\r\n\r\n", true);  // after 100 Continue the body is a turn of its own
+  receive("GET /c HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/c"}));
+}
+
+TEST_F(RequestFramerTest, counts_a_body_that_was_not_captured) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nx", true, 999);
+  miss(1000000 - 1000);
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, waits_for_a_turn_when_bytes_past_a_body_are_missing) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 10\r\n\r\n", true);
+  miss(30);
+  receive("GET /not-a-turn HTTP/1.1\r\n\r\n");
+  receive("name=value", true);
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, follows_a_chunked_body) {
+  receive("POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n5;x=\"y\"\r\nGET /\r\n00", true);
+  receive("a\r\n\r\n\r\nGET /x\r\n0\r\nTrailer: 1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, follows_a_chunk_whose_data_was_not_captured) {
+  receive("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n", true);
+  miss(0x10000);
+  receive("\r\n0\r\n\r\nGET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, loses_framing_where_a_chunk_header_is_missing) {
+  receive("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n", true);
+  miss(0x10 + 4);
+  receive("GET /b HTTP/1.1\r\n\r\n");
+  receive("GET /c HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/c"}));
+}
+
+TEST_F(RequestFramerTest, lets_transfer_encoding_win_and_flags_the_conflict) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
+          true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_TRUE(requests_[0].head.anomalies.content_length_with_transfer_encoding);
+}
+
+TEST_F(RequestFramerTest, loses_framing_after_differing_content_lengths) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbodyGET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), Paths{"/a"});
+  EXPECT_TRUE(requests_[0].head.anomalies.repeated_content_length);
+}
+
+TEST_F(RequestFramerTest, crosses_the_wrap_of_tcp_positions) {
+  at(0xfffffff0u);
+  receive("POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n", true);
+  position_ &= 0xffffffffu;
+  receive("abcGET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_EQ(requests_[0].position, 0xfffffff0u);
+  EXPECT_EQ(requests_[1].position, 39u + 3 - 0x10);
+}
+
+TEST_F(RequestFramerTest, keeps_64_bit_positions_of_unix_sockets) {
+  at(0x1fffffff0u, Start::kAtRequest, Positions::kUnix);
+  receive("POST /a HTTP/1.1\r\nContent-Length: 8589934592\r\n\r\n", true);
+  miss(8589934592u);
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  ASSERT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_EQ(requests_[1].position, 0x1fffffff0u + 48 + 8589934592u);
+}
+
+TEST_F(RequestFramerTest, cuts_a_head_at_the_prefix_limit) {
+  receive("GET /a HTTP/1.1\r\nCookie: " + std::string(2000, 'c'), true);
+  for (int i = 0; i < 4; ++i) receive(std::string(2048, 'c'));
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(state(), HeadState::kCut);
+  EXPECT_EQ(requests_[0].head.path, "/a");
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+}
+
+TEST_F(RequestFramerTest, cuts_a_second_head_where_the_turns_budget_ends) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 8000\r\n\r\n", true);
+  receive(std::string(8000, 'x') + "GET /b HTTP/1.1\r\nX: ");
+  EXPECT_EQ(requests_.size(), 1u);
+  receive(std::string(8192 - 41 - 8000 - 20, 'x'));
+  ASSERT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_EQ(requests_[1].head.state, HeadState::kCut);
+}
+
+TEST_F(RequestFramerTest, cuts_a_head_that_could_not_be_read_to_its_end) {
+  receive("GET /a HTTP/1.1\r\nHost: h\r\nX-SSL-Client-Ver", true, 100, true);
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(state(), HeadState::kCut);
+  EXPECT_EQ(requests_[0].head.host, "h");
+}
+
+TEST_F(RequestFramerTest, does_not_cut_before_the_last_piece_of_a_cut_call) {
+  receive("GET /a HTTP/1.1\r\nHost: h\r\n", true, 0, true);  // flagged, but nothing of this piece is missing
+  receive("\r\n");
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(state(), HeadState::kComplete);
+}
+
+TEST_F(RequestFramerTest, cuts_a_head_at_a_gap_and_tells_no_half_target) {
+  receive("GET /secret-par", true);
+  miss(10);
+  receive(" HTTP/1.1\r\n\r\n");
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(state(), HeadState::kCut);
+  EXPECT_EQ(requests_[0].head.method, "GET");
+  EXPECT_EQ(requests_[0].head.path, "");
+}
+
+TEST_F(RequestFramerTest, ignores_bytes_it_has_read_before) {
+  receive("GET /a HT", true);
+  position_ = 100;
+  receive("GET /a HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(paths(), Paths{"/a"});
+  EXPECT_EQ(state(), HeadState::kComplete);
+}
+
+TEST_F(RequestFramerTest, starts_at_a_turn_when_the_beginning_was_not_seen) {
+  at(100, Start::kAtTurn);
+  receive("GET /a HTTP/1.1\r\n\r\n");
+  receive("{\"GET / HTTP/1.1\": 1}", true);
+  EXPECT_TRUE(requests_.empty());
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), Paths{"/b"});
+}
+
+TEST_F(RequestFramerTest, tells_unsupported_protocols_from_invalid_heads) {
+  const std::vector<std::pair<std::string, HeadState>> cases = {
+      {std::string("\x16\x03\x01\x02\x00\x01", 6), HeadState::kUnsupported},
+      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HeadState::kUnsupported},
+      {std::string("\0\x50\x01\0", 4) + "REQUEST_METHOD", HeadState::kUnsupported},
+      {"hello\r\n", HeadState::kInvalid},
+      {"GET /a\r\n", HeadState::kInvalid},
+      {"GET /a b HTTP/1.1\r\n", HeadState::kInvalid},
+      {"GET /a HTTP/2.0\r\n", HeadState::kInvalid},
+      {"{\"json\": 1}", HeadState::kInvalid},
+  };
+  for (const auto& [bytes, expected] : cases) {
+    requests_.clear();
+    at(100);
+    receive(bytes, true);
+    receive("GET /b HTTP/1.1\r\n\r\n");
+    ASSERT_EQ(requests_.size(), 1u) << bytes;
+    EXPECT_EQ(state(), expected) << bytes;
+    EXPECT_EQ(requests_[0].head.method, "") << bytes;
+  }
+}
+
+TEST_F(RequestFramerTest, says_nothing_more_once_opaque) {
+  receive("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", true);
+  framer_->become_opaque();
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), Paths{"/ws"});
+}
+
+TEST_F(RequestFramerTest, tolerates_bare_line_feeds) {
+  receive("POST /a HTTP/1.1\nContent-Length: 2\n\nxxGET /b HTTP/1.0\n\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_EQ(requests_[1].head.version, "1.0");
+}
+
+}  // namespace
+}  // namespace mtlswatch
