@@ -113,7 +113,7 @@ TEST_F(RequestFramerTest, waits_for_a_turn_when_bytes_past_a_body_are_missing) {
 
 TEST_F(RequestFramerTest, follows_a_chunked_body) {
   receive("POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n5;x=\"y\"\r\nGET /\r\n00", true);
-  receive("a\r\n\r\n\r\nGET /x\r\n0\r\nTrailer: 1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  receive("a\r\n\r\n\r\nGET /x\r\n0\r\nTrailer: 1\r\nOther: 2\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
   EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
 }
 
