@@ -55,6 +55,7 @@ Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel 
   }
   if (const Status status = agent->open_loop(); !status) return status.error();
   if (const Status status = agent->kernel_.attach(); !status) return status.error();
+  agent->watcher_.attach_system_libraries();
   if (const Status status = agent->scan(); !status) return status.error();
   return agent;
 }
@@ -180,7 +181,7 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   if (!process) return;
   if (process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
   if (process->change != MTLSWATCH_PROCESS_EXEC) return;
-  want_scan(header->time_ns + kAfterExecNs);
+  want_scan(header->time_ns + (process->observed ? kAfterListenNs : kAfterExecNs));
   if (!was_known) return;
   if (const auto facts = watcher_.examine(header->pid)) give_process(*facts);
 }
@@ -194,6 +195,8 @@ void Agent::learn_of(const mtlswatch_connection& connection) {
 }
 
 void Agent::give_process(const ProcessFacts& facts) {
+  spdlog::debug("process {} {} ({}): backend \"{}\", front {}: {}", facts.pid, facts.name, facts.executable, facts.backend,
+                facts.front, facts.front_reason);
   if (recording_) {
     const Status status = recording_->write(FrameType::kProcess, encode_process(facts));
     if (!status) spdlog::error("{}", status.error().message);

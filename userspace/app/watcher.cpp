@@ -4,7 +4,9 @@
 #include <mtlswatch/event.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -14,6 +16,13 @@ namespace mtlswatch {
 namespace {
 
 constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER;
+
+// Debian's, Red Hat's and Alpine's places of libssl.
+constexpr const char* kSystemLibraries[] = {
+    "/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib/x86_64-linux-gnu/libssl.so.1.1",
+    "/usr/lib64/libssl.so.3",                "/usr/lib64/libssl.so.1.1",
+    "/lib/libssl.so.3",                      "/lib/libssl.so.1.1",
+};
 
 std::string coverage_of(const LibraryReport& library, std::string& reason) {
   if (!library.failure.empty()) {
@@ -32,13 +41,13 @@ std::string coverage_of(const LibraryReport& library, std::string& reason) {
 Result<Watcher::News> Watcher::scan(bool is_dry) {
   if (const Status status = read_listeners(); !status) return status.error();
   std::vector<ProcessFacts> found = discovery_.scan(config_, listeners_);
-  if (!is_dry) {
-    if (const Status status = observe(found); !status) return status.error();
-  }
   News news;
   for (ProcessFacts& facts : found) {
     cover(facts, is_dry);
     if (learn(facts)) news.processes.push_back(facts);
+  }
+  if (!is_dry) {
+    if (const Status status = observe(found); !status) return status.error();
   }
   std::set<std::uint32_t> alive;
   for (const ProcessFacts& facts : found) alive.insert(facts.pid);
@@ -64,7 +73,10 @@ Status Watcher::read_listeners() {
   return Done{};
 }
 
-Status Watcher::observe(const std::vector<ProcessFacts>& found) {
+// Backends first: bytes that a proxy is seen to send, a backend must be seen to receive (the join of Unix sockets that are
+// older than the agent rests on it).
+Status Watcher::observe(std::vector<ProcessFacts> found) {
+  std::stable_partition(found.begin(), found.end(), [](const ProcessFacts& facts) { return !facts.backend.empty(); });
   for (const ProcessFacts& facts : found) {
     if (facts.backend.empty()) continue;
     for (const Endpoint& listener : facts.listeners) {
@@ -80,6 +92,14 @@ Status Watcher::observe(const std::vector<ProcessFacts>& found) {
     if (const Status status = kernel_.observe(facts.pid, wanted | kept); !status) return status;
   }
   return Done{};
+}
+
+// A proxy that starts later is probed from its first handshake on, if it uses a library of the system.
+void Watcher::attach_system_libraries() {
+  for (const char* path : kSystemLibraries) {
+    struct stat file {};
+    if (::stat(path, &file) == 0) attach({path, file.st_dev, file.st_ino, path}, false);
+  }
 }
 
 // What began to listen was observed at once, so that nothing of a new proxy was missed; most of it is neither.

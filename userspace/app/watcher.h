@@ -40,6 +40,8 @@ class Watcher {
 
   /// Looks at the whole host. With is_dry nothing is observed or attached: `targets`.
   Result<News> scan(bool is_dry = false);
+  /// Probes the TLS libraries that the system has, whether or not a process uses them yet.
+  void attach_system_libraries();
   /// One process, now, interesting or not. Nothing if it has ended.
   std::optional<ProcessFacts> examine(std::uint32_t pid);
 
@@ -48,7 +50,7 @@ class Watcher {
 
  private:
   Status read_listeners();
-  Status observe(const std::vector<ProcessFacts>& found);
+  Status observe(std::vector<ProcessFacts> found);
   void forget_uninteresting();
   void cover(ProcessFacts& facts, bool is_dry);
   const LibraryReport& attach(const TlsLibrary& library, bool is_dry);

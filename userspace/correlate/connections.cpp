@@ -9,7 +9,7 @@ namespace {
 
 // A port is used again: of two connections of one address, only those that lived at the same time can be two ends.
 bool lived_together(const Connection& connected, const Connection& accepted) {
-  const bool closed_before = connected.closed_ns != 0 && connected.closed_ns < accepted.opened.time_ns;
+  const bool closed_before = connected.closed_ns != 0 && connected.closed_ns <= accepted.opened.time_ns;
   const bool opened_after = accepted.closed_ns != 0 && connected.opened.time_ns > accepted.closed_ns;
   return !closed_before && !opened_after;
 }
@@ -23,7 +23,7 @@ UpstreamTurn* Connection::find_turn(std::uint64_t turn) {
 
 UpstreamTurn* Connection::turn_at(std::uint64_t position) {
   const auto found = std::find_if(turns.rbegin(), turns.rend(), [position](const UpstreamTurn& turn) {
-    return turn.position == position && !turn.relative_position;
+    return turn.position == position;
   });
   return found == turns.rend() ? nullptr : &*found;
 }
@@ -34,6 +34,7 @@ std::size_t Connections::EndpointHash::operator()(const Endpoint& endpoint) cons
 }
 
 Connection& Connections::open(const ConnectionOpened& opened) {
+  if (opened.is_unix) retire_older_use(opened);
   const auto [entry, is_new] = connections_.try_emplace(opened.id);
   Connection& connection = entry->second;
   if (!is_new) unindex(connection);
@@ -69,13 +70,26 @@ void Connections::touch(Connection& connection, const Actor& actor, std::uint64_
 
 void Connections::close(Connection& connection, std::uint64_t time_ns) {
   if (connection.closed_ns == 0) connection.closed_ns = time_ns;
-  connection.last_ns = std::max(connection.last_ns, time_ns);
+}
+
+// The kernel uses a socket's memory again: a new connection of the same identity proves that the older one is gone, and
+// so is what that one was connected to, unless it is newer than its last use.
+void Connections::retire_older_use(const ConnectionOpened& opened) {
+  const auto entry = by_socket_.find(opened.socket);
+  Connection* older = entry == by_socket_.end() || entry->second == opened.id ? nullptr : find(entry->second);
+  if (!older) return;
+  const std::uint64_t last_use_ns = older->last_ns;
+  close(*older, opened.time_ns);
+  const auto peer_entry = by_socket_.find(older->opened.peer_socket);
+  Connection* peer = peer_entry == by_socket_.end() ? nullptr : find(peer_entry->second);
+  if (peer && peer->opened.peer_socket == opened.socket && peer->opened.time_ns <= last_use_ns) close(*peer, opened.time_ns);
 }
 
 Connection* Connections::unix_other_end(const Connection& connection) {
   const auto entry = by_socket_.find(connection.opened.peer_socket);
   Connection* other = entry == by_socket_.end() ? nullptr : find(entry->second);
-  return other && other->opened.peer_socket == connection.opened.socket ? other : nullptr;
+  if (!other || other->opened.peer_socket != connection.opened.socket) return nullptr;
+  return lived_together(*other, connection) ? other : nullptr;
 }
 
 Connection* Connections::other_end(const Connection& accepted, std::uint64_t position) {
@@ -122,8 +136,8 @@ void Connections::close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns) {
 void Connections::sweep(std::uint64_t now_ns) {
   for (auto entry = connections_.begin(); entry != connections_.end();) {
     const Connection& connection = entry->second;
-    const bool is_over = connection.closed_ns != 0 || (connection.opened.is_unix && connection.ended);
-    if (is_over && now_ns > connection.last_ns + kLingerNs) {
+    const bool is_over = connection.closed_ns != 0 || (connection.opened.is_unix && connection.ended_ns != 0);
+    if (is_over && now_ns > std::max(connection.last_ns, connection.closed_ns) + kLingerNs) {
       unindex(connection);
       entry = connections_.erase(entry);
     } else {

@@ -26,7 +26,6 @@ struct UpstreamTurn {
   std::uint64_t turn = 0;
   std::uint64_t position = 0;
   std::uint64_t time_ns = 0;
-  bool relative_position = false;
   Witness request_witness;
   std::vector<ResponseWitness> response_witnesses;
   bool compared = false;  ///< its two witnesses have been compared, for the trust in its process
@@ -38,7 +37,7 @@ struct Connection {
   std::uint32_t owner_pid = 0;  ///< who received or sent on it last
   std::uint64_t last_ns = 0;    ///< of its last event
   std::uint64_t closed_ns = 0;  ///< 0: open
-  bool ended = false;           ///< end of stream was received
+  std::uint64_t ended_ns = 0;   ///< end of stream was received; 0: not
   bool blocked = false;         ///< its last send left no space
   bool touched_by_loss = false;
   // Ingress
@@ -49,11 +48,14 @@ struct Connection {
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
   std::uint64_t receive_turn_position = 0;
   // Egress
-  std::deque<UpstreamTurn> turns;  ///< newest last, at most kTurns
+  std::deque<UpstreamTurn> turns;   ///< newest last, at most kTurns
+  std::uint64_t first_turn_ns = 0;  ///< of the first one ever
 
   static constexpr std::size_t kTurns = 64;
   UpstreamTurn* find_turn(std::uint64_t turn);
-  UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there; never a relative position
+  UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there
+  /// Unix: its positions count from when it was first observed, not from the stream's beginning.
+  bool counts_late() const { return opened.is_unix && opened.predates_agent; }
 };
 
 class Connections {
@@ -97,6 +99,7 @@ class Connections {
   };
   using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
   Connection* unix_other_end(const Connection& connection);
+  void retire_older_use(const ConnectionOpened& opened);
   void index(const Connection& connection);
   void unindex(const Connection& connection);
   void disown(const Connection& connection);

@@ -7,6 +7,7 @@ namespace mtlswatch {
 namespace {
 
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
+constexpr std::uint64_t kDiscoveryNs = 500'000'000;  ///< discovery looks at a new listener well within this
 
 }  // namespace
 
@@ -24,7 +25,9 @@ void Correlator::on(const Event& event, Findings& out) {
 void Correlator::handle(const ConnectionOpened& event, Findings&) {
   ConnectionOpened opened = event;
   if (opened.role == Role::kUnknown) {
-    opened.role = listens_on(opened.actor.pid, opened.local) ? Role::kIngress : Role::kUnknown;
+    const Connection* known = connections_.find(opened.id);  // what a scan found out may overtake the socket's own record
+    opened.role = known ? known->role : Role::kUnknown;
+    if (opened.role == Role::kUnknown && listens_on(opened.actor.pid, opened.local)) opened.role = Role::kIngress;
   }
   Connection& connection = connections_.open(opened);
   // A socket's record is told again after a loss; what happened on it before may be what was lost.
@@ -35,7 +38,7 @@ void Correlator::handle(const Turn& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
   if (!connection) return;
   connections_.touch(*connection, event.actor, event.time_ns);
-  if (event.end_of_stream) connection->ended = true;
+  if (event.end_of_stream) connection->ended_ns = event.time_ns;
   if (!event.is_send) {
     if (event.first_of_turn) note_receive(*connection, event);
     return;
@@ -94,6 +97,8 @@ void Correlator::handle(const ConnectionClosed& event, Findings& out) {
 
 void Correlator::handle(const ProcessChange& event, Findings&) {
   processes_.apply(event);
+  const bool may_become_a_front = event.kind == ProcessChangeKind::kListen || (event.kind == ProcessChangeKind::kExec && event.observed);
+  if (may_become_a_front) exchanges_.await_discovery(event.time_ns + kDiscoveryNs);
   if (event.kind != ProcessChangeKind::kExit) return;
   connections_.close_all_unix_of(event.pid, event.time_ns);
   witnesses_.forget(event.pid);

@@ -55,7 +55,9 @@ void ExchangeTracker::on_tick(std::uint64_t now_ns, std::vector<SettledExchange>
     const Connection* connection = connections_.find(entry->first);
     const bool is_gone = !connection || connection->closed_ns != 0;
     for (Exchange& exchange : entry->second) {
-      if (!exchange.settled && now_ns >= exchange.deadline_ns) try_settle(entry->first, exchange, true, settled);
+      const bool is_final = now_ns >= exchange.deadline_ns;
+      const bool is_due = is_final || (exchange.retry_ns != 0 && now_ns >= exchange.retry_ns);
+      if (!exchange.settled && is_due) try_settle(entry->first, exchange, is_final, settled);
       // What was settled without a status waits for its late response, but not for ever.
       const bool is_stale = is_gone || now_ns > exchange.deadline_ns + 60 * kWithoutResponseNs;
       if (exchange.settled && is_stale) exchange.facts.response_ns = now_ns;
@@ -89,8 +91,12 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
   if (connection) {
     bool is_settled = true;
     facts.server = connection->opened.local;
-    facts.provenance = tracer_.trace(*connection, facts.request.position, is_final, is_settled);
-    if (!is_settled && !is_final) return false;
+    facts.provenance = tracer_.trace({connection, facts.request.position, facts.response_ns}, is_final, is_settled);
+    const auto& peer = facts.provenance.peer_process;
+    const bool by_stranger = facts.provenance.peer_kind == PeerKind::kProcess && !(peer && peer->front);
+    const bool may_be_a_front = by_stranger && facts.response_ns < discovery_due_ns_;
+    exchange.retry_ns = may_be_a_front ? discovery_due_ns_ : 0;
+    if ((!is_settled || may_be_a_front) && !is_final) return false;
   }
   exchange.settled = true;
   settled.push_back(facts);

@@ -17,7 +17,7 @@ namespace mtlswatch {
 /// Life of an exchange:
 ///   begun    -- final status             --> answered   deadline kAfterResponseNs after it
 ///   begun    -- kWithoutResponseNs       --> settled    without a status
-///   answered -- evidence complete        --> settled
+///   answered -- evidence complete        --> settled    but not while it is open who is a front: await_discovery
 ///   answered -- deadline, or connection gone --> settled    with what evidence there is
 /// A settled exchange leaves; each leaves exactly once.
 class ExchangeTracker {
@@ -31,6 +31,9 @@ class ExchangeTracker {
   /// New evidence for whatever this backend connection has under way.
   void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);
   void on_tick(std::uint64_t now_ns, std::vector<SettledExchange>& settled);
+  /// A process has begun to listen, or became another program: whether it is a front is known only when discovery has
+  /// looked at it. Until then no peer is taken for a stranger.
+  void await_discovery(std::uint64_t until_ns) { discovery_due_ns_ = until_ns; }
   /// Records were lost: what is under way may miss evidence.
   void taint();
   std::size_t size() const { return size_; }
@@ -42,6 +45,7 @@ class ExchangeTracker {
   struct Exchange {
     SettledExchange facts;
     std::uint64_t deadline_ns = 0;
+    std::uint64_t retry_ns = 0;  ///< 0: only new evidence makes a difference
     bool settled = false;  ///< settled without a status; kept until its response, which must not look unseen
   };
   using Queue = std::deque<Exchange>;
@@ -55,6 +59,7 @@ class ExchangeTracker {
   ProvenanceTracer& tracer_;
   std::size_t capacity_;
   std::size_t size_ = 0;
+  std::uint64_t discovery_due_ns_ = 0;
   std::unordered_map<ConnectionId, Queue> queues_;  ///< by backend connection, oldest request first
 };
 

@@ -12,26 +12,43 @@ bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns
   return (began || may_have_begun) && (connection.closed_ns == 0 || connection.closed_ns >= sent_ns);
 }
 
+// The sending of what was received at this position. Unix positions of connections that are older than the agent count
+// from the first observed byte of each end. They mean the same byte only if the receiver's count began before the sender
+// sent anything; and then a count that is ahead by a request in flight would name a sending that is later than the
+// response.
+UpstreamTurn* joined_turn(Connection& upstream, const ProvenanceTracer::Received& received) {
+  UpstreamTurn* turn = upstream.turn_at(received.position);
+  const Connection& accepted = *received.accepted;
+  if (!turn || (!upstream.counts_late() && !accepted.counts_late())) return turn;
+  const std::uint64_t counts_from_ns = accepted.counts_late() ? accepted.opened.time_ns : 0;
+  const bool receiver_counts_first = upstream.first_turn_ns > counts_from_ns;
+  return receiver_counts_first && turn->time_ns < received.response_ns ? turn : nullptr;
+}
+
 }  // namespace
 
-Provenance ProvenanceTracer::trace(const Connection& accepted, std::uint64_t position, bool is_final, bool& is_settled) {
+Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool& is_settled) {
   Provenance way;
-  way.peer = accepted.opened.remote;
-  way.backend_connection_predates = accepted.opened.predates_agent;
+  way.peer = request.accepted->opened.remote;
+  way.backend_connection_predates = request.accepted->opened.predates_agent;
   is_settled = true;
-  Step step{&accepted, position};
+  Received step = request;
   for (int hop = 0; hop < kMostHops && step.accepted; ++hop) step = follow(step, way, is_final, is_settled);
   std::reverse(way.hops.begin(), way.hops.end());
   return way;
 }
 
-ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& way, bool is_final, bool& is_settled) {
+ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Provenance& way, bool is_final, bool& is_settled) {
   const bool at_backend = way.hops.empty() && !way.peer_process;
   Connection* upstream = connections_.other_end(*step.accepted, step.position);
   if (!upstream) {
     if (!at_backend) return {};
     way.peer_kind = step.accepted->opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
-    if (step.accepted->opened.is_unix) way.peer_process = processes_.find(step.accepted->opened.peer_pid);
+    if (step.accepted->opened.is_unix) {
+      way.peer_process = processes_.find(step.accepted->opened.peer_pid);
+      way.upstream_predates = step.accepted->opened.predates_agent;
+      is_settled = is_final || !way.peer_process->front;  // its first send tells of its end, maybe a moment later
+    }
     return {};
   }
   const ProcessFacts peer = processes_.find(upstream->owner_pid);
@@ -40,8 +57,7 @@ ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& wa
     way.peer_process = peer;
     if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;
   }
-  const bool counts_from_the_start = !(step.accepted->opened.is_unix && step.accepted->opened.predates_agent);
-  UpstreamTurn* turn = counts_from_the_start ? upstream->turn_at(step.position) : nullptr;
+  UpstreamTurn* turn = joined_turn(*upstream, step);
   if (!turn) {
     way.upstream_predates |= at_backend && (upstream->opened.predates_agent || step.accepted->opened.predates_agent);
     is_settled = is_final || !peer.front;
@@ -61,7 +77,7 @@ ProvenanceTracer::Step ProvenanceTracer::follow(const Step& step, Provenance& wa
   return {};
 }
 
-ProvenanceTracer::Step ProvenanceTracer::enter(const Connection& ingress, std::uint64_t position, const char* evidence,
+ProvenanceTracer::Received ProvenanceTracer::enter(const Connection& ingress, std::uint64_t position, const char* evidence,
                                                Provenance& way) {
   Hop hop;
   hop.process = processes_.find(ingress.owner_pid);
@@ -74,7 +90,7 @@ ProvenanceTracer::Step ProvenanceTracer::enter(const Connection& ingress, std::u
   way.origins.assign(1, origin_of(ingress, position));
   const bool takes_plaintext = ingress.first_bytes == FirstBytes::kHttp1 || ingress.first_bytes == FirstBytes::kHttp2;
   const auto& peer = way.origins.front().peer_process;
-  return takes_plaintext && peer && peer->front ? Step{&ingress, position} : Step{};
+  return takes_plaintext && peer && peer->front ? Received{&ingress, position, 0} : Received{};
 }
 
 void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way) {

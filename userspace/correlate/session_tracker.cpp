@@ -116,6 +116,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (session.state == SessionState::kEstablished || session.state == SessionState::kFailed) return std::nullopt;
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
+  session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
   if (event.verify_code) session.verify_code = event.verify_code;
   session.resumed = is_resumption(session.client_hello, session.server_hello);
@@ -128,6 +129,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   }
   if (event.result != 1 && is_waiting(event)) return std::nullopt;
   session.finished_ns = event.time_ns;
+  session.tls_accepted = event.result == 1;
   session.state = event.result == 1 ? SessionState::kEstablished : SessionState::kFailed;
   session.failure_reason = event.result == 1 ? std::nullopt : event.reason;
   return event.result == 1 ? report(connection, event.time_ns, "success", success_text(session))
@@ -140,6 +142,7 @@ std::optional<HandshakeReport> SessionTracker::on_closed(Connection& connection,
   session.state = SessionState::kFailed;
   session.finished_ns = time_ns;
   if (connection.touched_by_loss) return report(connection, time_ns, "unknown", "event_loss");
+  if (!session.tls_accepted) return report(connection, time_ns, "unknown", "not_observed");
   return report(connection, time_ns, "unknown", "abandoned");
 }
 

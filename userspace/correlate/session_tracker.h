@@ -14,7 +14,8 @@ namespace mtlswatch {
 ///   none        -- hello or step            --> handshaking
 ///   handshaking -- step, result 1           --> established   report, success
 ///   handshaking -- step with an SSL reason, end of stream or socket error --> failed   report, failure
-///   handshaking -- connection closed, or kAbandonedNs without news  --> failed   report, unknown ("abandoned")
+///   handshaking -- connection closed, or kAbandonedNs without news  --> failed   report, unknown: "abandoned",
+///                  or "not_observed" when no probe told of a step
 /// Established and failed are final in this version: a later step changes nothing.
 class SessionTracker {
  public:

@@ -8,7 +8,8 @@ namespace mtlswatch {
 Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
   if (connection.role != Role::kIngress) {
     if (!turn.first_of_turn) return {};
-    UpstreamTurn upstream{turn.turn, turn.position, turn.time_ns, turn.relative_position, turn.witness, {}, false};
+    UpstreamTurn upstream{turn.turn, turn.position, turn.time_ns, turn.witness, {}, false};
+    if (connection.first_turn_ns == 0) connection.first_turn_ns = turn.time_ns;
     connection.turns.push_back(std::move(upstream));
     if (connection.turns.size() > Connection::kTurns) connection.turns.pop_front();
     return {};

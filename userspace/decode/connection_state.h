@@ -16,6 +16,7 @@ namespace mtlswatch {
 
 struct ConnectionState {
   Role role = Role::kUnknown;
+  bool announced = false;  ///< a record told of it; it is told again when its role becomes known
   bool is_unix = false;
   bool predates = true;      ///< its beginning was not seen
   bool opaque = false;       ///< upgraded to another protocol

@@ -105,7 +105,8 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
 }
 
 std::optional<ProcessChange> process_change(const mtlswatch_process& record) {
-  ProcessChange event{record.header.time_ns, record.header.pid, ProcessChangeKind::kExec, record.parent_pid};
+  ProcessChange event{record.header.time_ns, record.header.pid, ProcessChangeKind::kExec, record.parent_pid,
+                      record.observed != 0};
   switch (record.change) {
     case MTLSWATCH_PROCESS_EXEC:
       event.kind = ProcessChangeKind::kExec;

@@ -30,10 +30,12 @@ bool is_first(const ConnectionState& connection, const mtlswatch_io& io) {
 
 void StreamReader::open(const mtlswatch_connection& record) {
   ConnectionState& connection = connections_.find_or_add(record.cookie);
-  connection.role = static_cast<Role>(record.role);
+  if (record.role != MTLSWATCH_ROLE_UNKNOWN || !connection.announced) connection.role = static_cast<Role>(record.role);
   connection.is_unix = record.family == AF_UNIX;
   connection.predates = (record.flags & MTLSWATCH_CONNECTION_PREDATES) != 0;
-  const bool may_begin = connection.role == Role::kIngress && !connection.predates && !connection.framer;
+  const bool may_be_accepted = connection.role == Role::kIngress || connection.role == Role::kUnknown;
+  const bool may_begin = may_be_accepted && !connection.announced && !connection.predates && !connection.framer;
+  connection.announced = true;
   if (may_begin) connection.beginning = std::make_unique<ConnectionBeginning>(record.cookie);
 }
 

@@ -74,17 +74,11 @@ DistinguishedName read_name(const X509_NAME* name) {
   return result;
 }
 
-/// Upper-case hexadecimal without leading zeros: "0", "7F", "-1".
+/// Upper-case hexadecimal of whole bytes, as `openssl x509 -serial` and nginx's $ssl_client_serial print it.
 std::string serial_text(const ASN1_INTEGER* serial) {
   const Owned<BIGNUM> number(ASN1_INTEGER_to_BN(serial, nullptr));
   const Owned<char> text(number ? BN_bn2hex(number.get()) : nullptr);
-  if (!text) return {};
-  std::string_view digits = text.get();
-  const bool negative = digits.starts_with('-');
-  digits.remove_prefix(negative ? 1 : 0);
-  const auto first = digits.find_first_not_of('0');
-  if (first == std::string_view::npos) return "0";
-  return (negative ? "-" : "") + std::string(digits.substr(first));
+  return text ? text.get() : "";
 }
 
 std::int64_t seconds(const ASN1_TIME* time) {

@@ -26,7 +26,7 @@ struct Certificate {
   std::string sha256;              ///< over the DER, upper-case hex
   DistinguishedName subject;
   DistinguishedName issuer;
-  std::string serial_number;  ///< upper-case hex, no colons, no leading zero byte (X509_get_serialNumber)
+  std::string serial_number;  ///< upper-case hex, no colons, whole bytes without leading zero bytes (BN_bn2hex)
   std::int64_t not_before_s = 0;  ///< seconds since 1970-01-01T00:00:00Z
   std::int64_t not_after_s = 0;
   std::vector<std::string> alternative_names;  ///< SAN values without type: names, URIs, addresses, in order

@@ -142,6 +142,7 @@ struct ProcessChange {
   std::uint32_t pid = 0;
   ProcessChangeKind kind = ProcessChangeKind::kExec;
   std::uint32_t parent_pid = 0;
+  bool observed = false;  ///< one of the processes that are followed
 };
 
 /// The kernel side dropped records between these two times.

@@ -60,6 +60,8 @@ struct Session {
   /// Whether the client sent a certificate: known when one was seen, or when the handshake was a full one.
   std::optional<bool> presented;
   std::optional<int> verify_code;
+  /// Whether the handshake succeeded; absent while no probe has told.
+  std::optional<bool> tls_accepted;
   std::optional<int> failure_reason;  ///< SSL_R_*
   std::vector<Certificate> chain;     ///< leaf first
   std::optional<ClientHello> client_hello;

@@ -79,7 +79,11 @@ void write_facts(JsonWriter& json, const Session& session) {
     json.null("verify_code");
     json.null("verify_text");
   }
-  json.flag("tls_accepted", session.state == SessionState::kEstablished);
+  if (session.tls_accepted) {
+    json.flag("tls_accepted", *session.tls_accepted);
+  } else {
+    json.null("tls_accepted");
+  }
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ from lab.truth import Ledger
 
 # Every marker is searched for in the recording and in all events.
 MARKERS = {"cookie": "COOKIEMARK1f6d", "authorization": "BEARERMARK77ab", "query": "QUERYMARK90ce", "body": "BODYMARK3b21"}
-SHAPES = (("GET", "", None), ("POST", "", (MARKERS["body"] + "=1&").encode() * 40), ("GET", "/big", None))
+SHAPES = (("GET", "", None), ("POST", "", (MARKERS["body"] + "=1&").encode() * 40), ("GET", "/status/404", None))
 
 
 def _traffic(lab, ledger, listeners, shop):

@@ -10,7 +10,9 @@ from lab.client import Http1, Http2, open_tcp, open_unix, tls_context
 from lab.truth import DIRECT, REJECTED, HandshakeTruth, Truth, expected, new_request_id
 
 # (method, prefix of the path, body): several shapes of one exchange.
-SHAPES = (("GET", "", None), ("POST", "", b"x" * 700), ("GET", "/status/404", None), ("GET", "/big", None))
+SMALL = (("GET", "", None), ("POST", "", b"x" * 700), ("GET", "/status/404", None))
+BIG = ("GET", "/big", None)
+SHAPES = (*SMALL, BIG)
 
 
 class Browser:
@@ -40,8 +42,10 @@ class Browser:
                      self.connection.source_ip, self.connection.source_port, self.listener.port,
                      protocol=self.listener.protocol if self.listener.tls else None, **self.marks)
 
-    def browse(self, count=4, query="", headers=None, shapes=SHAPES):
-        """count requests: one after the other over HTTP/1.1, all at once over HTTP/2."""
+    def browse(self, count=4, query="", headers=None, shapes=None):
+        """count requests: one after the other over HTTP/1.1, all at once over HTTP/2. There a big response would use up
+        the client's flow control window and hold the others back, which is a test of its own (cases/flow_control)."""
+        shapes = shapes or (SMALL if self.listener.http2 else SHAPES)
         truths = [self._truth(number, shapes[number % len(shapes)]) for number in range(count)]
         requests = [(truth.method, truth.path + query, {"X-Request-ID": truth.request_id, **(headers or {})},
                      shapes[number % len(shapes)][2]) for number, truth in enumerate(truths)]
@@ -72,7 +76,7 @@ def _subrequest(truth):
     return replace(truth, path="/auth", method="GET", status=204, front_logs=False, allow_unknown=True)
 
 
-def browse(lab, ledger, listener, who="nobody", count=4, query="", headers=None, shapes=SHAPES, **options):
+def browse(lab, ledger, listener, who="nobody", count=4, query="", headers=None, shapes=None, **options):
     """One connection, count requests, then close. A front that rejects the client answers one request only."""
     with Browser(lab, ledger, listener, who, **options) as browser:
         closes_early = browser.expected == REJECTED and not listener.http2
