@@ -113,7 +113,19 @@ void Correlator::handle(const RecordsLost& event, Findings&) {
   });
 }
 
-void Correlator::handle(const ProcessKnown& event, Findings&) { processes_.learn(event.facts); }
+void Correlator::handle(const ProcessKnown& event, Findings&) {
+  processes_.learn(event.facts);
+  if (event.facts.listeners.empty()) return;
+  std::vector<ConnectionOpened> accepted;  // sockets that were seen before their process's listeners were known
+  connections_.for_each([&](const Connection& connection) {
+    const bool unknown = connection.role == Role::kUnknown && connection.owner_pid == event.facts.pid;
+    if (unknown && listens_on(event.facts.pid, connection.opened.local)) accepted.push_back(connection.opened);
+  });
+  for (ConnectionOpened& opened : accepted) {
+    opened.role = Role::kIngress;
+    connections_.open(opened);
+  }
+}
 
 void Correlator::handle(const Tick& event, Findings& out) {
   exchanges_.on_tick(event.now_ns, out.exchanges);

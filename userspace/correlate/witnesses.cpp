@@ -4,24 +4,34 @@
 #include <algorithm>
 
 namespace mtlswatch {
+namespace {
+
+constexpr std::size_t kMostResponseWitnesses = 8;
+
+}  // namespace
 
 Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
-  if (connection.role != Role::kIngress) {
-    if (!turn.first_of_turn) return {};
-    UpstreamTurn upstream{turn.turn, turn.position, turn.time_ns, turn.witness, {}, false};
-    if (connection.first_turn_ns == 0) connection.first_turn_ns = turn.time_ns;
-    connection.turns.push_back(std::move(upstream));
-    if (connection.turns.size() > Connection::kTurns) connection.turns.pop_front();
-    return {};
-  }
+  // While its role is not known yet, a connection may be either: whoever asks later knows.
+  if (connection.role != Role::kIngress && turn.first_of_turn) keep_turn(connection, turn);
+  if (connection.role == Role::kEgress) return {};
   connection.blocked = turn.blocked;
+  return keep_response_witness(connection, turn);
+}
+
+void Witnesses::keep_turn(Connection& connection, const Turn& turn) {
+  if (connection.first_turn_ns == 0) connection.first_turn_ns = turn.time_ns;
+  connection.turns.push_back({turn.turn, turn.position, turn.time_ns, turn.witness, {}, false});
+  if (connection.turns.size() > Connection::kTurns) connection.turns.pop_front();
+}
+
+Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connection, const Turn& turn) {
   Connection* upstream = turn.witness.id == 0 ? nullptr : connections_.find(turn.witness.id);
   UpstreamTurn* answered = upstream && upstream->role != Role::kIngress ? upstream->find_turn(turn.witness.turn) : nullptr;
   if (!answered) return {};
   auto& witnesses = answered->response_witnesses;
   const bool known = std::any_of(witnesses.begin(), witnesses.end(),
                                  [&](const auto& witness) { return witness.id == connection.opened.id; });
-  if (known || witnesses.size() >= 8) return {};
+  if (known || witnesses.size() >= kMostResponseWitnesses) return {};
   witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed});
   return {upstream->opened.id, answered->turn};
 }

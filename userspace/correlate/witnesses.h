@@ -49,6 +49,8 @@ class Witnesses {
     std::uint64_t disagreements = 0;
   };
 
+  static void keep_turn(Connection& connection, const Turn& turn);
+  Upstream keep_response_witness(const Connection& connection, const Turn& turn);
   void compare(UpstreamTurn& turn, Trust& trust, bool agree);
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
   bool is_run_to_completion(std::uint32_t pid) const;
