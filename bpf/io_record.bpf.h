@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Writing io records: header fields from an io_part, data copied from user memory in the smallest size class that holds it. */
+#pragma once
+
+#include "ring.bpf.h"
+
+/* One io record before it is written: its header fields and where its data lies in user memory. */
+struct io_part {
+	__u64 cookie;
+	__u64 position;
+	__u64 turn;
+	struct mtlswatch_io_witness {
+		__u64 cookie;
+		__u64 position;
+		__u64 turn;
+	} witness;
+	__u64 user_data;
+	__u32 captured; /* bytes wanted from user_data */
+	__u32 length;
+	__u32 flags;
+};
+
+static __always_inline void write_io(const struct io_part *part, const __u32 data_class)
+{
+	const __u32 size = sizeof(struct mtlswatch_io) + data_class;
+	struct mtlswatch_io *io = bpf_ringbuf_reserve(&records, size, 0);
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 captured = part->captured;
+	count_record(MTLSWATCH_KIND_IO, !io);
+	if (!io)
+		return;
+	stamp(&io->header, MTLSWATCH_KIND_IO, size, pid_tgid >> 32, (__u32)pid_tgid);
+	io->cookie = part->cookie;
+	io->position = part->position;
+	io->turn = part->turn;
+	io->witness_cookie = part->witness.cookie;
+	io->witness_position = part->witness.position;
+	io->witness_turn = part->witness.turn;
+	io->length = part->length;
+	io->flags = part->flags;
+	io->captured_bytes = 0;
+	io->reserved = 0;
+	if (data_class) {
+		if (captured > data_class)
+			captured = data_class;
+		zero_data(io->data, data_class);
+		if (captured && !bpf_probe_read_user(io->data, captured, (void *)part->user_data)) {
+			io->captured_bytes = captured;
+		} else if (captured) {
+			io->flags |= MTLSWATCH_IO_CUT;
+			count_failure(MTLSWATCH_FAILURE_READ_DATA);
+		}
+	}
+	submit_record(io);
+}
+
+static __noinline int emit_io(const struct io_part *part)
+{
+	if (!part)
+		return 0;
+	if (part->captured == 0)
+		write_io(part, 0);
+	else if (part->captured <= 64)
+		write_io(part, 64);
+	else if (part->captured <= 512)
+		write_io(part, 512);
+	else
+		write_io(part, MTLSWATCH_IO_DATA_BYTES);
+	return 0;
+}
+
+/* One record per 2,048 wanted bytes: the first carries the turn and the witness, the others continue it. */
+static __always_inline void emit_message(struct io_part *part, __u32 wanted)
+{
+	const __u32 length = part->length;
+	const __u32 most = MTLSWATCH_IO_DATA_BYTES;
+	for (int i = 0; i < MTLSWATCH_BACKEND_PREFIX_BYTES / MTLSWATCH_IO_DATA_BYTES; i++) {
+		part->captured = wanted < most ? wanted : most;
+		wanted -= part->captured;
+		part->length = wanted ? part->captured : length - i * most;
+		emit_io(part);
+		if (!wanted)
+			return;
+		part->position += part->captured;
+		part->user_data += part->captured;
+		part->flags &= ~MTLSWATCH_IO_TURN;
+		part->witness.cookie = 0;
+	}
+}
