@@ -100,8 +100,12 @@ TEST(Session, a_failure_carries_the_first_reason_and_the_end_of_stream_its_own) 
 
 TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
   Scene scene;
-  const ConnectionId closed = scene.tls_client(40000);
-  scene.tls_client(40001);
+  const ConnectionId closed = scene.tls_client(40000), silent = scene.tls_client(40001);
+  for (const ConnectionId id : {closed, silent}) {
+    HandshakeStep waiting = step_of(scene, id, -1);
+    waiting.receive_result = -EAGAIN;
+    scene.give(waiting);
+  }
   scene.give(ConnectionClosed{++scene.now_ns, closed});
   ASSERT_EQ(scene.out.handshakes.size(), 1u);
   EXPECT_EQ(scene.out.handshakes[0].outcome, "unknown");
@@ -109,6 +113,14 @@ TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
   scene.pass(SessionTracker::kAbandonedNs + 1'000 * kMs);
   scene.pass(SessionTracker::kAbandonedNs + 1'000 * kMs);
   EXPECT_EQ(scene.out.handshakes.size(), 2u);
+}
+
+TEST(Session, whether_tls_accepted_is_not_claimed_where_no_probe_told) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  scene.give(ConnectionClosed{++scene.now_ns, id});
+  EXPECT_EQ(scene.out.handshakes.at(0).reason, "not_observed");
+  EXPECT_EQ(scene.out.handshakes.at(0).session.tls_accepted, std::nullopt);
 }
 
 TEST(Session, an_unbound_step_and_a_clients_step_change_nothing) {

@@ -92,7 +92,7 @@ TEST(EcsHandshake, says_null_where_it_does_not_know) {
   report.session.state = SessionState::kHandshaking;
   const json event = written(report);
   EXPECT_EQ(at(event, "/mtlswatch/client_certificate"),
-            json::parse(R"({"presented":null,"verify_code":null,"verify_text":null,"tls_accepted":false})"));
+            json::parse(R"({"presented":null,"verify_code":null,"verify_text":null,"tls_accepted":null})"));
   for (const char* absent :
        {"/source", "/destination", "/process", "/tls/version", "/tls/version_protocol", "/tls/cipher", "/tls/curve",
         "/tls/resumed", "/tls/client", "/tls/next_protocol", "/related", "/event/start", "/event/duration", "/event/id",
@@ -108,6 +108,7 @@ TEST(EcsHandshake, says_why_it_failed) {
   report.outcome = "failure";
   report.reason = "certificate_verify_failed";
   report.session.state = SessionState::kFailed;
+  report.session.tls_accepted = false;
   report.session.verify_code = 10;
   const json event = written(report);
   EXPECT_EQ(at(event, "/event/type"), json({"connection", "start", "denied"}));

@@ -75,6 +75,7 @@ inline Session verified_session() {
   session.resumed = false;
   session.presented = true;
   session.verify_code = 0;
+  session.tls_accepted = true;
   session.chain = {alice()};
   session.client_hello.emplace().server_name = "api.example.org";
   ServerHello& hello = session.server_hello.emplace();
