@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one end-to-end test: run.py NAME [--agent PATH | --lab-only]. PATH defaults to $MTLSWATCH.
+"""Runs one end-to-end test: run.py NAME [--agent PATH | --lab-only] [--full]. PATH defaults to $MTLSWATCH.
 Exit code 0: all passed, 1: something failed, 2: usage, 77: skipped, and the last line names what is missing."""
 
 import argparse
@@ -12,7 +12,10 @@ import traceback
 
 sys.dont_write_bytecode = True
 
-TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote")
+TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
+         "handshakes")
+OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
+              "/usr/lib/nginx/modules/ngx_stream_module.so")
 SKIPPED = 77
 
 
@@ -23,6 +26,10 @@ def missing(agent, test):
     for program in ("/usr/sbin/nginx", "/usr/bin/gunicorn", "/usr/bin/openssl", "/usr/bin/setpriv", "/usr/sbin/ip"):
         if not os.access(program, os.X_OK):
             return program
+    if test in ("handshakes", "proxies"):
+        absent = [file for file in OF_PROXIES if not os.path.exists(file)]
+        if absent:
+            return absent[0]
     for module in ("h2", "cryptography", "django"):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
@@ -38,6 +45,7 @@ def arguments():
     parser.add_argument("test", choices=TESTS)
     parser.add_argument("--agent", default=os.environ.get("MTLSWATCH", ""), help="path of the mtlswatch program")
     parser.add_argument("--lab-only", action="store_true", help="run the traffic without an agent, check the ground truth")
+    parser.add_argument("--full", action="store_true", help="the long profile of a test that has one")
     return parser.parse_args()
 
 
@@ -54,7 +62,7 @@ def main():
     end_children_with_us()
     score = Score()
     try:
-        with Laboratory(os.path.abspath(shutil.which(agent)) if agent else None, score) as lab:
+        with Laboratory(os.path.abspath(shutil.which(agent)) if agent else None, score, given.full) as lab:
             importlib.import_module(f"cases.{given.test}").run(lab, score)
     except Exception:  # whatever broke, the count is still printed
         score.check(f"{given.test} ran to its end", False, traceback.format_exc())

@@ -4,6 +4,7 @@
 import http.client
 import re
 import shutil
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,30 @@ def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=
         8 if kind == "gthread" else 1, "--keep-alive", 75, "--user", "www-data", "--group", "www-data",
         "--access-logfile", server._access_log(), "--access-logformat", _ACCESS_FORMAT,
         "--chdir", project, "shop.wsgi"], directory, _ENVIRONMENT)
+    server.wait_ready()
+    return server
+
+
+class Uwsgi(Backend):
+    """uwsgi workers behind a proxy that speaks the uwsgi protocol, so a readiness poll over HTTP would be refused."""
+
+    def _answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+
+def start_uwsgi(directory, name="uwsgi"):
+    """uwsgi: a master and two workers on one TCP port."""
+    project = directory / f"{name}-project"
+    shutil.copytree(PROJECT, project)
+    server = Uwsgi(name, directory, addresses=("127.0.0.1",))
+    server.child = Child(name, [
+        "/usr/bin/uwsgi-core", "--plugins", "python3", "--master", "--die-on-term", "--need-app", "--processes", 2,
+        "--uid", "www-data", "--gid", "www-data", "--socket", f"127.0.0.1:{server.port}", "--pythonpath", project,
+        "--module", "shop.wsgi"], directory, _ENVIRONMENT)
     server.wait_ready()
     return server
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.agent import Agent, NoAgent
 from lab.check import get, judge_handshakes, judge_requests
-from lab.django_server import start_gunicorn, start_runserver
+from lab.django_server import start_gunicorn, start_runserver, start_uwsgi
 from lab.ground_truth import check_backends, check_front, fill_verify_codes
 from lab.nginx import Nginx
 from lab.pki import make_pki
@@ -17,11 +17,11 @@ EVENTS_TIMEOUT_S = 20  # an undecided request is written 10 s after it began
 
 
 class Laboratory(contextlib.ExitStack):
-    """binary: the agent's path, or None to check the laboratory alone."""
+    """binary: the agent's path, or None to check the laboratory alone. full: the long profile of tests that have one."""
 
-    def __init__(self, binary, score):
+    def __init__(self, binary, score, full=False):
         super().__init__()
-        self.binary, self.score = binary, score
+        self.binary, self.score, self.full = binary, score, full
         self.directory = Path(tempfile.mkdtemp(prefix="mtlswatch-e2e-"))
         self.directory.chmod(0o755)  # the workers run as www-data
         self.callback(shutil.rmtree, self.directory, ignore_errors=True)
@@ -46,6 +46,17 @@ class Laboratory(contextlib.ExitStack):
         self.callback(nginx.stop)
         self.nginxes.append(nginx)
         return nginx
+
+    def uwsgi(self):
+        backend = start_uwsgi(self.directory)
+        self.callback(backend.stop)
+        return backend
+
+    def front(self, front_class, *arguments, **options):
+        """front_class: one of lab.fronts."""
+        front = front_class(self.directory, self.pki, *arguments, **options)
+        self.callback(front.stop)
+        return front
 
     def agent(self, configuration=None, command=("run",)):
         """A ready agent, or NoAgent. configuration: YAML text."""

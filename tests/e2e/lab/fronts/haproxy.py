@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HAProxy with two threads."""
+
+import json
+
+from lab.fronts.front import Front, Seen, plain_serial
+
+_FACTS = ('{"source_port":%cp,"port":%fp,"used":"%[ssl_c_used]","serial":"%[ssl_c_serial,hex]","verify":"%[ssl_c_verify]",'
+          '"resumed":"%[ssl_fc_is_resumed]","sni":"%[ssl_fc_sni]","error":"%[fc_err]","request_id":"%[var(txn.id)]"}')
+_MAIN = """
+global
+  nbthread 2
+  maxconn 2000
+  user www-data
+  group www-data
+  log stdout format raw local0 info
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+  mode http
+  log global
+  timeout connect 5s
+  timeout client 3s
+  timeout server 20s
+  timeout queue 20s
+  log-format '{facts}'
+  error-log-format '{facts}'
+"""
+_VERIFY = {"required": "verify required", "optional": "verify optional", "none": "verify none",
+           "ignoring": "verify optional crt-ignore-err all ca-ignore-err all"}
+
+
+def _frontend(door, pem, pki):
+    tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode]} alpn http/1.1"
+                                        + ("" if door.sessions == "tickets" else " no-tls-tickets"))
+    return (f"frontend door{door.port}\n  bind 127.0.0.1:{door.port} {tls}\n"
+            f"  http-request set-var(txn.id) req.hdr(x-request-id)\n  default_backend {door.variant or 'safe'}\n")
+
+
+def _backend(variant, server):
+    """variant: a value of http-reuse, or "queue": one connection at a time, the others wait."""
+    reuse = "always" if variant == "queue" else variant
+    limit = " maxconn 1" if variant == "queue" else ""
+    return f"backend {variant}\n  http-reuse {reuse}\n  server shop {server} pool-purge-delay 30s{limit}\n"
+
+
+class HAProxy(Front):
+    """variant: "never", "safe" (also ""), "aggressive", "always" or "queue"."""
+
+    name = "haproxy"
+
+    def __init__(self, directory, pki, doors, server):
+        super().__init__(directory, pki, doors)
+        pem, configuration = self.directory / "server.pem", self.directory / "haproxy.cfg"
+        pem.write_text(pki.server_certificate_file.read_text() + pki.server_key_file.read_text())
+        pem.chmod(0o600)
+        variants = sorted({door.variant or "safe" for door in self.doors})
+        configuration.write_text(_MAIN.format(facts=_FACTS) + "".join(
+            [_frontend(door, pem, pki) for door in self.doors] + [_backend(variant, server) for variant in variants]))
+        self.start(["/usr/sbin/haproxy", "-db", "-f", configuration])
+
+    def seen(self):
+        found = {}
+        for line in self.child.stdout_path.read_text().splitlines():
+            if line.startswith("{"):
+                row = json.loads(line)
+                found[row["source_port"], row["port"]] = _seen(row)
+        return found
+
+
+def _seen(row):
+    """A failed handshake's line knows no certificate, and "-" stands for what does not exist."""
+    failed = row["error"] not in ("0", "-", "")
+    code = int(row["verify"]) if row["verify"].isdigit() and not failed else None
+    serial = None if failed else plain_serial(row["serial"].strip("-"))
+    resumed = None if failed or row["resumed"] not in ("0", "1") else row["resumed"] == "1"
+    return Seen(serial, None, code, resumed, None if failed else row["sni"].strip("-"))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known about a handshake beforehand, checked against the client's view and the front's own log, and then
+compared with the agent's event of the same two ports."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from lab.check import get, of_dataset
+
+ANY = object()  # the truth does not say
+OTHER_NAME = "other.example"  # asked for when a session of another name is offered
+
+
+@dataclass
+class Cell:
+    """One handshake. row and column: where it stands in the printed table."""
+    front: str
+    row: str
+    column: str
+    view: object  # lab.handshake_client.View
+    certificate: object = None  # what the client sent, or had sent when the session was made
+    server_name: str = ""
+    expected: dict = field(default_factory=dict)  # dotted name -> value, or a tuple of values that are right
+    events: tuple = (1,)  # how many events are right
+    wrong: list = field(default_factory=list)  # filled by judge()
+
+
+def accepted_fields(outcome, certificate, version, resumed, server_name):
+    """Of a handshake that TLS accepted, whatever the verify code."""
+    return {
+        "event.outcome": "success", "event.reason": outcome.reason, "tls.established": True, "tls.resumed": resumed,
+        "tls.version": version[-3:], "tls.client.server_name": server_name or None,
+        "mtlswatch.client_certificate.presented": certificate is not None,
+        "mtlswatch.client_certificate.verify_code": outcome.verify_code,
+        "mtlswatch.client_certificate.tls_accepted": True,
+        "tls.client.x509.serial_number": certificate.serial if certificate else None,
+    }
+
+
+def refused_fields(outcome, certificate, version, server_name):
+    """Of a full handshake that TLS refused because of the client's certificate. Without one nothing was verified; an
+    agent may then say null or OpenSSL's 0."""
+    code = (None, 0) if certificate is None else outcome.verify_code
+    return {
+        "event.outcome": "failure", "event.reason": outcome.reason, "tls.established": False, "tls.resumed": False,
+        "tls.version": version[-3:], "tls.client.server_name": server_name or None,
+        "mtlswatch.client_certificate.presented": certificate is not None,
+        "mtlswatch.client_certificate.verify_code": code,
+        "mtlswatch.client_certificate.tls_accepted": False,
+        "tls.client.x509.serial_number": certificate.serial if certificate else None,
+    }
+
+
+def broken_fields(reasons, outcomes=("failure",), server_name=ANY):
+    """Of a handshake that ended before any certificate could come."""
+    return {
+        "event.outcome": outcomes, "event.reason": reasons, "tls.established": (False, None),
+        "tls.client.server_name": server_name,
+        "mtlswatch.client_certificate.presented": (False, None), "mtlswatch.client_certificate.verify_code": (0, None),
+        "mtlswatch.client_certificate.tls_accepted": False, "tls.client.x509.serial_number": None,
+    }
+
+
+def check_ground(cells, fronts, score):
+    """The client's view and the fronts' logs against the truths; where they disagree the test is broken."""
+    for front in fronts:
+        own, log = [cell for cell in cells if cell.front == front.name], front.seen()
+        wrong = [f"{cell.row}/{cell.column}: {text}" for cell in own for text in _ground_disagrees(cell, front, log)]
+        score.check(f"{front.name}: the client and its own log agree with {len(own)} truths", not wrong,
+                    "\n      " + "\n      ".join(wrong[:12]))
+
+
+def _ground_disagrees(cell, front, log):
+    view, said = cell.view, cell.expected
+    accepted = said["mtlswatch.client_certificate.tls_accepted"]
+    if view.accepted != accepted and not (accepted and front.refuses_after_handshake):
+        yield f"the client saw accepted={view.accepted} {view.alert}, not {accepted}"
+    if view.accepted and view.resumed != said["tls.resumed"]:
+        yield f"the client saw resumed={view.resumed}, not {said['tls.resumed']}"
+    seen = log.get((view.source_port, view.destination_port))
+    if seen is None:
+        if accepted and view.accepted and front.logs_facts:
+            yield "the log has no line"
+        return
+    yield from _log_disagrees(cell, seen)
+
+
+def _log_disagrees(cell, seen):
+    said, certificate = cell.expected, cell.certificate
+    code = said["mtlswatch.client_certificate.verify_code"]
+    if seen.verify_code is not None and not _is_right(seen.verify_code, code):
+        yield f"the log has verify code {seen.verify_code}, not {code}"
+    if not cell.view.accepted:
+        return
+    if seen.resumed is not None and seen.resumed != said["tls.resumed"]:
+        yield f"the log has resumed={seen.resumed}, not {said['tls.resumed']}"
+    if seen.serial is not None and seen.subject is None and seen.serial != (certificate.serial.lstrip("0") if certificate else ""):
+        yield f"the log has serial {seen.serial!r}"
+    if seen.subject is not None and (certificate is None or f"CN={certificate.who}" not in seen.subject.replace(" ", "")):
+        yield f"the log has subject {seen.subject!r}"
+    # RFC 6066 section 3 forbids another name on a resumed TLS 1.2 session; OpenSSL allows it and tells the old one.
+    old_name = cell.view.resumed and cell.view.version == "TLSv1.2" and cell.server_name == OTHER_NAME
+    if seen.server_name is not None and seen.server_name != (cell.server_name or "") and not old_name:
+        yield f"the log has server name {seen.server_name!r}, not {cell.server_name!r}"
+
+
+def _key(cell):
+    return cell.view.source_port, cell.view.destination_port
+
+
+def _is_right(found, wanted):
+    return wanted is ANY or (found in wanted if isinstance(wanted, tuple) else found == wanted)
+
+
+def _differences(cell, event):
+    return [f"{name.rpartition('.')[2]} {get(event, name)!r}, not {wanted!r}" for name, wanted in cell.expected.items()
+            if not _is_right(get(event, name), wanted)]
+
+
+def judge(cells, events):
+    """Fills wrong of every cell: empty where exactly one event (or as many as are right) says just the truth."""
+    by_key, at_key = defaultdict(list), defaultdict(int)
+    for event in of_dataset(events, "mtlswatch.handshake"):
+        by_key[get(event, "source.port"), get(event, "destination.port")].append(event)
+    for cell in cells:
+        at_key[_key(cell)] += 1  # a client port may come again
+    for cell in cells:
+        found, times = by_key[_key(cell)], at_key[_key(cell)]
+        if len(found) not in [count * times for count in cell.events]:
+            cell.wrong = ["no event" if not found else f"{len(found)} events"]
+        elif found:
+            cell.wrong = min((_differences(cell, event) for event in found), key=len)
+
+
+def count_events(events, keys):
+    """How many handshake events have one of these pairs of ports."""
+    ports = {(get(event, "source.port"), get(event, "destination.port"))
+             for event in of_dataset(events, "mtlswatch.handshake")}
+    return len(keys & ports)
+
+
+def print_table(title, cells):
+    """Rows x columns; "ok 3", or how many of the cell's handshakes are wrong. Then every kind of wrong, once, with a number."""
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+    rows = list(dict.fromkeys((cell.front, cell.row) for cell in cells))
+    width = max(len(f"{front} {row}") for front, row in rows)
+    print(f"\n{title:{width}}  " + "  ".join(f"{column:>12}" for column in columns))
+    for front, row in rows:
+        texts = [_cell_text([cell for cell in cells if (cell.front, cell.row, cell.column) == (front, row, column)])
+                 for column in columns]
+        print(f"{front + ' ' + row:{width}}  " + "  ".join(f"{text:>12}" for text in texts))
+    _print_wrong(cells)
+
+
+def _cell_text(cells):
+    wrong = sum(bool(cell.wrong) for cell in cells)
+    if not cells:
+        return "-"
+    return f"WRONG {wrong}/{len(cells)}" if wrong else ("ok" if len(cells) == 1 else f"ok x{len(cells)}")
+
+
+def _print_wrong(cells):
+    kinds = defaultdict(list)
+    for cell in cells:
+        if cell.wrong:
+            kinds[cell.front, "; ".join(cell.wrong)].append(f"{cell.row}/{cell.column}")
+    for (front, text), places in kinds.items():
+        print(f"  wrong {len(places)}x {front}: {text}\n      at {', '.join(list(dict.fromkeys(places))[:6])}")

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What uvicorn and daphne load."""
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+application = get_asgi_application()
