@@ -55,9 +55,14 @@ static __always_inline __u32 sent_until(struct sock *sk)
 	return BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
 }
 
+/* A receive that finds the FIN behind its data consumes it in the same call (tcp_recvmsg_locked, found_fin_ok): copied_seq
+ * then counts one more than the stream has bytes. */
 static __always_inline __u32 received_until(struct sock *sk)
 {
-	return BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 copied = BPF_CORE_READ(tcp, copied_seq);
+	_Bool ended = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+	return ended && copied == BPF_CORE_READ(tcp, rcv_nxt) ? copied - 1 : copied;
 }
 
 /* Whether the process had read from this TCP stream before copied_seq was at position. rcv_nxt counts a FIN, hence the

@@ -39,6 +39,7 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 #define MSG_PEEK 0x2
 #define MSG_ERRQUEUE 0x2000
 #define SOCK_NOSPACE 2 /* bit of struct socket's flags: a send found no space (include/linux/net.h) */
+#define SOCK_DONE 1 /* bit of skc_flags: the peer's FIN came in its turn (include/net/sock.h) */
 
 /* System calls that move a message between user memory and a socket, x86-64. */
 enum {
@@ -94,6 +95,7 @@ struct sock_common {
 	};
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned long skc_flags;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -122,8 +124,18 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	refcount_t sk_wmem_alloc;
+	int sk_sndbuf;
 	__u16 sk_type;
 	__u16 sk_protocol;
 	kuid_t sk_uid;
@@ -153,10 +165,6 @@ struct unix_sock {
 	struct unix_address *addr;
 	struct sock *peer;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 struct signal_struct {
 	atomic_t live;
