@@ -59,8 +59,11 @@ static __always_inline _Bool take_witness(struct io_part *part, struct connectio
 	return !already_reported(state, thread->received_cookie << 20 ^ thread->received_turn);
 }
 
+/* A Unix socket never takes SOCK_NOSPACE back; it has no space while sock_alloc_send_pskb would find none. */
 static __always_inline _Bool has_no_space(struct sock *sk)
 {
+	if (is_unix_stream(sk))
+		return BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter) - 1 >= BPF_CORE_READ(sk, sk_sndbuf);
 	return BPF_CORE_READ(sk, sk_socket, flags) >> SOCK_NOSPACE & 1;
 }
 
