@@ -13,13 +13,13 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes")
+         "handshakes", "proxies")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 SKIPPED = 77
 
 
-def missing(agent, test):
+def missing(agent, test, full=False):
     """What this machine lacks for the test, as text, or None."""
     if os.geteuid() != 0:
         return "root"
@@ -30,7 +30,7 @@ def missing(agent, test):
         absent = [file for file in OF_PROXIES if not os.path.exists(file)]
         if absent:
             return absent[0]
-    for module in ("h2", "cryptography", "django"):
+    for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
     if test == "remote" and not os.access("/dev/net/tun", os.W_OK):
@@ -52,7 +52,7 @@ def arguments():
 def main():
     given = arguments()
     agent = None if given.lab_only or given.test == "lab" else given.agent
-    lacking = missing(agent, given.test)
+    lacking = missing(agent, given.test, given.full)
     if lacking:
         print(f"skipped: {lacking} is missing")
         return SKIPPED

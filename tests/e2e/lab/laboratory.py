@@ -17,7 +17,7 @@ EVENTS_TIMEOUT_S = 20  # an undecided request is written 10 s after it began
 
 
 class Laboratory(contextlib.ExitStack):
-    """binary: the agent's path, or None to check the laboratory alone. full: the long profile of tests that have one."""
+    """binary: the agent's path, or None to check the laboratory alone. full: the long profile, where a test has one."""
 
     def __init__(self, binary, score, full=False):
         super().__init__()
