@@ -10,6 +10,7 @@ from dataclasses import replace
 from lab.agent import Agent, AgentFailed
 from lab.check import expected_fields, handshake_fields, judge_handshakes, judge_requests
 from lab.ground_truth import check_backends, check_front
+from lab.handshake_lies import check_handshake_ground, check_handshake_judge, put
 from lab.nginx import Listener, Upstream
 from lab.score import Score
 from lab.traffic import browse, browse_direct
@@ -23,21 +24,10 @@ signal.sigwait([signal.SIGTERM])
 _FAILING_AGENT = "import sys; print('no CAP_BPF here', file=sys.stderr); sys.exit(4)"
 
 
-def _put(event, name, value):
-    """_put(event, "source.port", 1); None takes the field away."""
-    *parents, last = name.split(".")
-    for parent in parents:
-        event = event.setdefault(parent, {})
-    if value is None:
-        event.pop(last, None)
-    else:
-        event[last] = value
-
-
 def _event(dataset, fields):
     event = {"event": {"dataset": dataset}}
     for name, value in fields.items():
-        _put(event, name, value)
+        put(event, name, value)
     return event
 
 
@@ -48,7 +38,7 @@ def _honest_events(ledger):
         event = _event("mtlswatch.request", expected_fields(truth) | {
             "http.request.id": truth.request_id, "mtlswatch.attribution.confidence": "exact"})
         if truth.certificate_in_event:
-            _put(event, "tls.client.x509.alternative_names", [truth.certificate.alternative_name])
+            put(event, "tls.client.x509.alternative_names", [truth.certificate.alternative_name])
         events.append(event)
     return events + [_event("mtlswatch.handshake", handshake_fields(truth) | {
         "source.port": truth.source_port, "destination.port": truth.destination_port}) for truth in ledger.handshakes]
@@ -61,7 +51,7 @@ def _lies(ledger):
     refused = next(truth for truth in ledger.requests if not truth.reaches_backend)
 
     def change(**fields):
-        return lambda events: [_put(events[index], name.replace("__", "."), value) for name, value in fields.items()]
+        return lambda events: [put(events[index], name.replace("__", "."), value) for name, value in fields.items()]
 
     return {
         "an event left out": ("missing", lambda events: events.pop(index)),
@@ -102,7 +92,7 @@ def _check_handshake_judge(ledger, score):
     for name, value in (("mtlswatch.client_certificate.verify_code", 99), ("tls.version", "1.1"),
                         ("mtlswatch.client_certificate.presented", "no")):
         events = copy.deepcopy(honest)
-        _put(events[-1], name, value)
+        put(events[-1], name, value)
         score.check(f"a handshake with a false {name} is found wrong",
                     judge_handshakes(ledger.handshakes, events).count("wrong") == 1)
     score.check("a handshake left out is found missing",
@@ -169,5 +159,7 @@ def run(lab, score):
                 codes)
     _check_judge(ledger, score)
     _check_handshake_judge(ledger, score)
+    check_handshake_judge(lab.pki["alice"], score)
+    check_handshake_ground(lab.pki["alice"], score)
     _check_ground(lab, ledger, score)
     _check_agent(lab, score)
