@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inline cores of bpf/, run one at a time in this thread by BPF_PROG_TEST_RUN. The base of their tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+
+#include "tests/bpf/ring_records.h"
+
+struct bpf_program;
+struct cores_bpf;
+
+namespace mtlswatch::test {
+
+inline constexpr std::uint64_t kSession = 0x5551;       ///< an SSL object's address
+inline constexpr std::uint32_t kRingBytes = 64 * 1024;  ///< small, so that tests can wrap and fill it
+
+class Cores : public testing::Test {
+ protected:
+  void SetUp() override;
+
+  void enter(std::uint64_t ssl = kSession);
+  void leave(int result);
+  void certificate(const void* in, std::uint64_t length);
+  void verify_result(int code);
+  void error(int library, int reason);
+  /// A receive on a socket inside the call.
+  void receive(std::uint64_t cookie, mtlswatch_role role, int result);
+  void message(const void* data, std::uint64_t wanted, std::uint64_t length, std::uint64_t position = 0);
+  /// A connection record without any of its facts.
+  void reserved_record();
+  /// What the program that looks for the current system call's buffer returns.
+  std::uint32_t user_message();
+
+  Records take() { return ring_->take(); }
+  mtlswatch_record_counter count(mtlswatch_kind kind) const;
+  std::uint64_t failures(mtlswatch_failure place) const;
+
+ private:
+  struct Destroy {
+    void operator()(cores_bpf* skeleton) const;
+  };
+  std::uint32_t run(bpf_program* program, std::initializer_list<std::uint64_t> arguments);
+  std::unique_ptr<cores_bpf, Destroy> skeleton_;
+  std::optional<RingRecords> ring_;
+};
+
+/// Memory of which the last page ends at an address that cannot be read.
+class EdgeOfMemory {
+ public:
+  EdgeOfMemory();
+  ~EdgeOfMemory();
+  EdgeOfMemory(const EdgeOfMemory&) = delete;
+  /// The last bytes that can be read.
+  const char* last(std::size_t bytes) const;
+
+ private:
+  char* pages_;
+};
+
+}  // namespace mtlswatch::test

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call that drives a handshake: what is seen between its entry and its return, and to which socket it belongs.
+#include <unistd.h>
+
+#include <ctime>
+#include <thread>
+
+#include "tests/bpf/cores.h"
+
+namespace mtlswatch::test {
+namespace {
+
+constexpr int kLibrarySsl = 20;
+constexpr int kLibraryX509 = 11;
+
+std::uint64_t boot_time_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+class HandshakeCore : public Cores {
+ protected:
+  mtlswatch_handshake left_with(int result) {
+    leave(result);
+    const Records records = take();
+    EXPECT_EQ(records.size(), 1u);
+    if (records.empty()) return {};
+    EXPECT_EQ(records[0].kind(), static_cast<std::uint32_t>(MTLSWATCH_KIND_HANDSHAKE));
+    EXPECT_EQ(records[0].bytes().size(), sizeof(mtlswatch_handshake));
+    return records[0].as<mtlswatch_handshake>();
+  }
+};
+
+TEST_F(HandshakeCore, tells_all_that_was_seen_inside_the_call) {
+  const std::uint64_t before = boot_time_ns();
+  enter();
+  receive(7, MTLSWATCH_ROLE_INGRESS, 517);
+  verify_result(18);
+  error(kLibrarySsl, 134);
+  const mtlswatch_handshake told = left_with(-1);
+  EXPECT_EQ(told.ssl, kSession);
+  EXPECT_EQ(told.cookie, 7u);
+  EXPECT_EQ(told.result, -1);
+  EXPECT_EQ(told.verify_code, 18);
+  EXPECT_EQ(told.reason, 134);
+  EXPECT_EQ(told.receive_result, 517);
+  EXPECT_EQ(told.certificates, 0u);
+  EXPECT_EQ(told.flags, MTLSWATCH_HANDSHAKE_VERIFIED | MTLSWATCH_HANDSHAKE_REASON | MTLSWATCH_HANDSHAKE_RECEIVED);
+  EXPECT_GE(told.started_ns, before);
+  EXPECT_GE(told.header.time_ns, told.started_ns);
+  EXPECT_LE(told.header.time_ns, boot_time_ns());
+  EXPECT_EQ(told.header.pid, static_cast<std::uint32_t>(getpid()));
+  EXPECT_EQ(told.header.tid, static_cast<std::uint32_t>(gettid()));
+}
+
+TEST_F(HandshakeCore, starts_each_call_with_nothing_seen) {
+  enter();
+  receive(7, MTLSWATCH_ROLE_INGRESS, 517);
+  receive(8, MTLSWATCH_ROLE_INGRESS, 517);
+  verify_result(18);
+  error(kLibrarySsl, 134);
+  left_with(-1);
+  enter(kSession + 1);
+  const mtlswatch_handshake told = left_with(1);
+  EXPECT_EQ(told.ssl, kSession + 1);
+  EXPECT_EQ(told.cookie, 0u);
+  EXPECT_EQ(told.verify_code, 0);
+  EXPECT_EQ(told.reason, 0);
+  EXPECT_EQ(told.receive_result, 0);
+  EXPECT_EQ(told.flags, 0u);
+}
+
+TEST_F(HandshakeCore, keeps_the_first_reason_of_libssl) {
+  enter();
+  error(kLibraryX509, 5);
+  error(kLibrarySsl, 134);
+  error(kLibrarySsl, 220);
+  error(kLibraryX509, 6);
+  const mtlswatch_handshake told = left_with(-1);
+  EXPECT_EQ(told.reason, 134);
+  EXPECT_EQ(told.flags, static_cast<std::uint32_t>(MTLSWATCH_HANDSHAKE_REASON));
+}
+
+TEST_F(HandshakeCore, has_no_reason_when_only_other_libraries_gave_one) {
+  enter();
+  error(kLibraryX509, 5);
+  EXPECT_EQ(left_with(-1).flags, 0u);
+}
+
+TEST_F(HandshakeCore, keeps_the_last_verify_result_and_tells_a_good_one_from_none) {
+  enter();
+  verify_result(18);
+  verify_result(0);
+  const mtlswatch_handshake told = left_with(1);
+  EXPECT_EQ(told.verify_code, 0);
+  EXPECT_EQ(told.flags, static_cast<std::uint32_t>(MTLSWATCH_HANDSHAKE_VERIFIED));
+}
+
+TEST_F(HandshakeCore, says_nothing_outside_a_call) {
+  const char* der = "der";
+  certificate(&der, 3);
+  verify_result(1);
+  error(kLibrarySsl, 134);
+  receive(7, MTLSWATCH_ROLE_INGRESS, 517);
+  leave(1);
+  EXPECT_EQ(take().size(), 0u);
+  enter();
+  left_with(1);
+  certificate(&der, 3);
+  leave(1);
+  EXPECT_EQ(take().size(), 0u);
+  EXPECT_EQ(count(MTLSWATCH_KIND_HANDSHAKE).submitted, 1u);
+  EXPECT_EQ(count(MTLSWATCH_KIND_CERTIFICATE).submitted, 0u);
+}
+
+TEST_F(HandshakeCore, keeps_threads_apart) {
+  enter();
+  std::thread([this] {
+    const char* der = "der";
+    certificate(&der, 3);
+    verify_result(18);
+    leave(-1);
+  }).join();
+  EXPECT_EQ(take().size(), 0u);
+  EXPECT_EQ(left_with(1).flags, 0u);
+}
+
+TEST_F(HandshakeCore, belongs_to_the_socket_however_often_it_is_received_from) {
+  enter();
+  receive(7, MTLSWATCH_ROLE_INGRESS, 517);
+  receive(7, MTLSWATCH_ROLE_UNKNOWN, -11);
+  const mtlswatch_handshake told = left_with(-1);
+  EXPECT_EQ(told.cookie, 7u);
+  EXPECT_EQ(told.receive_result, -11);
+  EXPECT_EQ(told.flags, static_cast<std::uint32_t>(MTLSWATCH_HANDSHAKE_RECEIVED));
+}
+
+TEST_F(HandshakeCore, belongs_to_no_socket_when_two_were_received_from) {
+  const char* der = "der";
+  enter();
+  receive(7, MTLSWATCH_ROLE_INGRESS, 517);
+  receive(8, MTLSWATCH_ROLE_INGRESS, 99);
+  receive(7, MTLSWATCH_ROLE_INGRESS, 5);
+  certificate(&der, 3);
+  leave(1);
+  const Records records = take();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].as<mtlswatch_certificate>().cookie, 0u);
+  EXPECT_EQ(records[1].as<mtlswatch_handshake>().cookie, 0u);
+  EXPECT_TRUE(records[1].as<mtlswatch_handshake>().flags & MTLSWATCH_HANDSHAKE_CONFLICT);
+}
+
+TEST_F(HandshakeCore, does_not_belong_to_a_socket_pair) {
+  enter();
+  receive(7, MTLSWATCH_ROLE_OTHER, 1);
+  receive(8, MTLSWATCH_ROLE_INGRESS, 517);
+  receive(9, MTLSWATCH_ROLE_OTHER, 1);
+  const mtlswatch_handshake told = left_with(1);
+  EXPECT_EQ(told.cookie, 8u);
+  EXPECT_EQ(told.receive_result, 517);
+  EXPECT_FALSE(told.flags & MTLSWATCH_HANDSHAKE_CONFLICT);
+}
+
+}  // namespace
+}  // namespace mtlswatch::test
