@@ -110,7 +110,12 @@ class Handshake:
         return self.view.status
 
     def close(self):
+        """With close_notify on both sides: OpenSSL drops a cached session whose connection ended without."""
         if self.sock is not None:
+            with contextlib.suppress(OSError):
+                if self.view.accepted:
+                    self.sock.settimeout(1)
+                    self.sock.unwrap()
             self.sock.close()
         self._tcp.close()
         self.sock = None

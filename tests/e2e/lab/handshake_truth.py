@@ -94,7 +94,8 @@ def _log_disagrees(cell, seen):
         return
     if seen.resumed is not None and seen.resumed != said["tls.resumed"]:
         yield f"the log has resumed={seen.resumed}, not {said['tls.resumed']}"
-    if seen.serial is not None and seen.subject is None and seen.serial != (certificate.serial.lstrip("0") if certificate else ""):
+    serial = certificate.serial.lstrip("0") if certificate else ""
+    if seen.serial is not None and seen.subject is None and seen.serial != serial:
         yield f"the log has serial {seen.serial!r}"
     if seen.subject is not None and (certificate is None or f"CN={certificate.who}" not in seen.subject.replace(" ", "")):
         yield f"the log has subject {seen.subject!r}"

@@ -50,10 +50,12 @@ class UwsgiTls(_DjangoTls):
     """The http plugin's router ends TLS in a process of its own and speaks the uwsgi protocol to the workers."""
 
     name = "uwsgi"
+    never_resumed = ("TLSv1.2 id",)
 
     def _argv(self, door, project):
         authority = ("!" if door.mode == "required" else "") + str(self.pki.client_ca_file)
+        address = f"127.0.0.1:{door.port},{self.pki.server_certificate_file},{self.pki.server_key_file},HIGH,{authority}"
         return ["/usr/bin/uwsgi-core", "--plugins", "http,python3", "--master", "--die-on-term", "--need-app",
-                "--https", f"127.0.0.1:{door.port},{self.pki.server_certificate_file},{self.pki.server_key_file},HIGH,{authority}",
+                "--https", address,
                 "--http-timeout", 3, "--socket", self.directory / "uwsgi.sock", "--processes", 1,
                 "--pythonpath", project, "--module", "shop.wsgi"]

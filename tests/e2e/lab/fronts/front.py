@@ -56,7 +56,8 @@ class Front:
     lenient = False
     versions = ("TLSv1.2", "TLSv1.3")
     logs_facts = True  # its log says whose certificate it was
-    resumes = True  # takes sessions of before
+    resumes = True  # takes sessions of before, except:
+    never_resumed = ()  # "VERSION COLUMN" of the matrix
     refuses_after_handshake = False  # where TLS is lenient there may be no HTTP to refuse with: it hangs up
 
     def __init__(self, directory, pki, doors):

@@ -19,6 +19,7 @@ class Node(Front):
 
     name = "node"
     lenient = True
+    never_resumed = ("TLSv1.2 id", "TLSv1.3 stateful")  # without tickets only TLS 1.2, and only by the program's own cache
 
     def __init__(self, directory, pki, doors, server):
         super().__init__(directory, pki, doors)
