@@ -153,8 +153,31 @@ def leave_in_the_middle(context, port, how):
             sock.recv(65536)
         if how == "reset":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if how == "wait":
-            _hear(sock, 15)
+            return view
+        if how != "wait":
+            sock.shutdown(socket.SHUT_WR)  # the end of the stream, surely: a close with unread bytes is a reset
+        _hear(sock, 15)
+        return view
+
+
+def refuse_the_server(context, port):
+    """The context does not trust the server, and says so by an alert. All that the server sent is read before, since a
+    close with unread bytes is a reset, which can overtake the alert."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with open_tcp("127.0.0.1", port) as sock:
+        view = View(sock.getsockname()[1], port)
+        while not view.alert:
+            try:
+                tls.do_handshake()
+                raise RuntimeError("the client trusts the server")
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+            except ssl.SSLError as error:
+                view.alert = error.reason
+        sock.sendall(outgoing.read())
+        _hear(sock, 15)
         return view
 
 

@@ -4,7 +4,7 @@ wrong on purpose. Every handshake becomes a Cell."""
 
 from dataclasses import dataclass, replace
 
-from lab.handshake_client import Handshake, Wish, context_for, leave_in_the_middle, say, shake
+from lab.handshake_client import Handshake, Wish, context_for, leave_in_the_middle, refuse_the_server, say, shake
 from lab.handshake_truth import OTHER_NAME, Cell, accepted_fields, broken_fields, refused_fields
 
 # Row -> (the door's mode, who). "ignored": a door that lets everybody in.
@@ -102,7 +102,7 @@ def break_handshakes(front, pki):
     add("no shared cipher", _refused(pki, port, Wish("TLSv1.2", ciphers="ECDHE-RSA-AES128-GCM-SHA256")),
         ("no_shared_cipher",), server_name="localhost")
     for version in front.versions:
-        add(f"{version} client refuses the server", _refused(pki, port, Wish(version, trust=False)),
+        add(f"{version} client refuses the server", refuse_the_server(context_for(pki, Wish(version, trust=False)), port),
             ("alert_unknown_ca",), server_name="localhost")
         _leave(add, context_for(pki, Wish(version)), port, version)
     if front.name in ("nginx", "nginx-uwsgi"):
