@@ -85,6 +85,24 @@ static __always_inline void emit_certificate_part(const struct thread_state *thr
 	submit_record(record);
 }
 
+/* Post-handshake authentication and renegotiation are driven by SSL_read and SSL_peek, which are not probed: that it
+ * happens is told, without its contents. */
+static __always_inline void tell_late_certificate(void)
+{
+	struct mtlswatch_certificate *record;
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	if (!observed(pid_tgid >> 32))
+		return;
+	record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
+	count_record(MTLSWATCH_KIND_CERTIFICATE, !record);
+	if (!record)
+		return;
+	zero_data((__u8 *)record, MTLSWATCH_CERTIFICATE_DATA_BYTES);
+	zero_data(record->data, MTLSWATCH_CERTIFICATE_DATA_BYTES);
+	stamp(&record->header, MTLSWATCH_KIND_CERTIFICATE, sizeof(*record), pid_tgid >> 32, (__u32)pid_tgid);
+	submit_record(record);
+}
+
 /* A certificate of the peer's chain is about to be decoded: d2i_X509(X509 **, const unsigned char **in, long length). */
 static __always_inline void see_certificate(__u64 in, __u64 length)
 {
@@ -92,7 +110,7 @@ static __always_inline void see_certificate(__u64 in, __u64 length)
 	__u64 der = 0;
 	__u32 index, told = length > 0xffffffff ? 0xffffffff : length;
 	if (!thread)
-		return;
+		return tell_late_certificate();
 	index = thread->certificates++;
 	if (index >= MTLSWATCH_CHAIN_CERTIFICATES)
 		return;

@@ -107,6 +107,12 @@ class HouseRules(unittest.TestCase):
     def test_a_stray_file_is_found(self):
         self.objects(layout, "notes.txt", "", "notes.txt")
 
+    def test_a_folder_that_is_no_label_is_found(self):
+        self.objects(layout, "tests/misc/t.json", "", "tests/misc")
+
+    def test_a_large_recording_is_found(self):
+        self.objects(layout, "tests/replay/recordings/a.recording", "x" * 300_001, "300000 bytes")
+
     def test_a_long_file_is_found(self):
         self.objects(layout, "userspace/base/x.h", APACHE * 301, "301 lines")
         self.write("userspace/base/x.h", APACHE * 300)

@@ -89,7 +89,9 @@ Connection* Connections::unix_other_end(const Connection& connection) {
   const auto entry = by_socket_.find(connection.opened.peer_socket);
   Connection* other = entry == by_socket_.end() ? nullptr : find(entry->second);
   if (!other || other->opened.peer_socket != connection.opened.socket) return nullptr;
-  return lived_together(*other, connection) ? other : nullptr;
+  const bool is_accepted = connection.role == Role::kIngress;
+  if (is_accepted == (other->role == Role::kIngress)) return nullptr;  // an older pair whose two places were swapped
+  return lived_together(is_accepted ? *other : connection, is_accepted ? connection : *other) ? other : nullptr;
 }
 
 Connection* Connections::other_end(const Connection& accepted, std::uint64_t position) {

@@ -84,6 +84,7 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
 }
 
 void Correlator::handle(const PeerCertificate& event, Findings&) {
+  if (event.ssl == 0) processes_.note_late_authentication(event.actor.pid);
   Connection* connection = connections_.find(event.id);
   if (connection && connection->role != Role::kEgress) sessions_.on_certificate(*connection, event);
 }

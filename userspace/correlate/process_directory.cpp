@@ -9,8 +9,12 @@ void ProcessDirectory::apply(const ProcessChange& change) {
     if (entry != entries_.end()) entry->second.ended_ns = change.time_ns;
     return;
   }
-  if (change.kind == ProcessChangeKind::kExec) entries_.erase(change.pid);
+  if (change.kind == ProcessChangeKind::kExec) {
+    entries_.erase(change.pid);
+    late_.erase(change.pid);
+  }
   if (change.kind != ProcessChangeKind::kFork) return;
+  if (late_.contains(change.parent_pid)) late_.insert(change.pid);
   const auto parent = entries_.find(change.parent_pid);
   if (parent == entries_.end()) return;
   ProcessFacts child = parent->second.facts;
@@ -32,6 +36,7 @@ void ProcessDirectory::sweep(std::uint64_t now_ns) {
     const std::uint64_t ended_ns = item.second.ended_ns;
     return ended_ns != 0 && now_ns > ended_ns + kLingerNs;
   });
+  std::erase_if(late_, [this](std::uint32_t pid) { return !entries_.contains(pid); });
 }
 
 }  // namespace mtlswatch

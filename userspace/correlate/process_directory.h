@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "userspace/model/events.h"
 #include "userspace/model/process.h"
@@ -26,6 +27,10 @@ class ProcessDirectory {
     return entry != entries_.end() && entry->second.ended_ns == 0;
   }
 
+  /// A client certificate was seen in this process outside of any handshake call; forks inherit it.
+  void note_late_authentication(std::uint32_t pid) { late_.insert(pid); }
+  bool authenticates_late(std::uint32_t pid) const { return late_.contains(pid); }
+
   void sweep(std::uint64_t now_ns);
   std::size_t size() const { return entries_.size(); }
 
@@ -36,6 +41,7 @@ class ProcessDirectory {
     std::uint64_t ended_ns = 0;  ///< 0: alive
   };
   std::unordered_map<std::uint32_t, Entry> entries_;
+  std::unordered_set<std::uint32_t> late_;
 };
 
 }  // namespace mtlswatch

@@ -8,7 +8,11 @@ namespace {
 
 bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns) {
   const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sent_ns;
-  const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss;
+  // What a process does with TLS that no probe sees is not known: requests may have come on any such connection.
+  const SessionState state = connection.session.state;
+  const bool is_opaque = (!connection.first_bytes || *connection.first_bytes == FirstBytes::kTls) &&
+                         state != SessionState::kEstablished && state != SessionState::kFailed;
+  const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss || is_opaque;
   return (began || may_have_begun) && (connection.closed_ns == 0 || connection.closed_ns >= sent_ns);
 }
 
@@ -118,6 +122,7 @@ Origin ProvenanceTracer::origin_of(const Connection& ingress, std::uint64_t posi
   origin.first_bytes = ingress.first_bytes;
   origin.predates_agent = ingress.opened.predates_agent;
   origin.touched_by_loss = ingress.touched_by_loss;
+  origin.identity_may_have_changed = processes_.authenticates_late(ingress.owner_pid);
   const Connection* peer = connections_.other_end(ingress, position);
   if (peer) origin.peer_process = processes_.find(peer->owner_pid);
   return origin;

@@ -21,6 +21,9 @@ struct Origin {
   std::optional<FirstBytes> first_bytes;  ///< absent: not seen
   bool predates_agent = false;
   bool touched_by_loss = false;
+  /// Its process takes client certificates after handshakes too (TLS 1.3 post-handshake authentication, renegotiation),
+  /// where this version does not see whose connection they belong to.
+  bool identity_may_have_changed = false;
   /// A local process is at its other end (a plaintext client of a front's own plaintext listener, say).
   std::optional<ProcessFacts> peer_process;
 };

@@ -74,6 +74,41 @@ TEST(Pairing, unix_ends_must_name_each_other) {
   EXPECT_EQ(table.other_end(table.open(server), 0), nullptr);
 }
 
+TEST(Pairing, a_pair_whose_memory_was_used_again_the_other_way_round_is_no_pair) {
+  Connections table(16);
+  const Endpoint path{{}, 0, "/run/app.sock"};
+  ConnectionOpened first = opened(1, Role::kIngress, path, {}, 1);
+  first.is_unix = true;
+  first.socket = 11;
+  first.peer_socket = 12;
+  table.open(first);
+  ConnectionOpened second = opened(2, Role::kIngress, path, {}, 50);
+  second.is_unix = true;
+  second.socket = 12;
+  second.peer_socket = 11;
+  EXPECT_EQ(table.other_end(table.open(second), 0), nullptr) << "an accepted end is never the other end of one";
+}
+
+TEST(Pairing, a_new_pair_retires_the_older_one_of_the_same_memory) {
+  Connections table(16);
+  const Endpoint path{{}, 0, "/run/app.sock"};
+  ConnectionOpened client = opened(1, Role::kEgress, {}, path, 1), server = opened(2, Role::kIngress, path, {}, 2);
+  client.is_unix = server.is_unix = true;
+  client.socket = server.peer_socket = 11;
+  client.peer_socket = server.socket = 12;
+  table.open(client);
+  table.open(server);
+  ConnectionOpened later = server;
+  later.id = 4;
+  later.time_ns = 90;
+  EXPECT_EQ(table.other_end(table.open(later), 0), nullptr) << "its own connected end is not known yet";
+  client.id = 3;
+  client.time_ns = 91;
+  table.open(client);
+  ASSERT_NE(table.other_end(*table.find(4), 0), nullptr);
+  EXPECT_EQ(table.other_end(*table.find(4), 0)->opened.id, 3u);
+}
+
 TEST(Pairing, closed_connections_are_forgotten_and_the_table_stays_within_its_capacity) {
   Connections table(8);
   for (ConnectionId id = 1; id <= 40; ++id) {
