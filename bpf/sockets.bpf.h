@@ -181,7 +181,8 @@ static __always_inline void begin_receive(struct io_part *part, struct sock *sk,
 		part->flags |= MTLSWATCH_IO_BACKEND;
 	if (moved && (state->last_was_send || !state->used)) {
 		part->flags |= MTLSWATCH_IO_TURN;
-		state->receive_turn++;
+		/* What comes back upstream answers the turn that was sent last, also where the first one sent was missed. */
+		state->receive_turn = state->role == MTLSWATCH_ROLE_EGRESS ? state->send_turn : state->receive_turn + 1;
 		state->receive_position = part->position;
 		state->last_was_send = 0;
 		begin_receive_budget(state, process);

@@ -74,6 +74,11 @@ Status read_match(const YamlNode& node, std::optional<BackendMatch>& target) {
   return status;
 }
 
+/// An operator must not believe that the agent verifies chains itself while it does not.
+Status refuse_client_ca(const YamlNode& node) {
+  return yaml_error(node.place, "\"client_ca\" is not supported by this version, expected it to be absent");
+}
+
 Status read_requests(const YamlNode& node, RequestsWritten& target) {
   const auto word = read_word(node, {"all", "violations"});
   if (!word) return word.error();
@@ -135,7 +140,7 @@ Status read_backend(const YamlNode& node, BackendConfig& backend) {
                           {"listen", into_parsed(backend.listen, parse_endpoint)},
                           {"match", [&](const YamlNode& value) { return read_match(value, backend.match); }},
                           {"proxies", into_parsed(proxies, parse_range)},
-                          {"client_ca", into_text(backend.client_ca_file)},
+                          {"client_ca", refuse_client_ca},
                           {"intermediaries", into_texts(backend.intermediaries)},
                           {"requests", [&](const YamlNode& value) { return read_requests(value, backend.requests); }}});
   if (!status) return status;

@@ -57,7 +57,6 @@ void write_backend(std::string& text, const BackendConfig& backend) {
   line(text, "listen", backend.listen.empty() ? "" : flow_list(backend.listen));
   if (backend.match) write_match(text, *backend.match);
   line(text, "proxies", backend.proxies ? flow_list(*backend.proxies) : "");
-  line(text, "client_ca", quoted_or_none(backend.client_ca_file));
   line(text, "intermediaries", backend.intermediaries.empty() ? "" : flow_list(backend.intermediaries));
   line(text, "requests", backend.requests == RequestsWritten::kAll ? "all" : "violations");
 }

@@ -25,8 +25,7 @@ struct BackendConfig {
   std::string name;
   std::vector<Endpoint> listen;  ///< 0.0.0.0 and :: mean every local address
   std::optional<BackendMatch> match;
-  std::optional<std::vector<Cidr>> proxies;  ///< absent and empty differ: DESIGN section 5, rule 4
-  std::string client_ca_file;                ///< PEM bundle; empty: not checked by the agent
+  std::optional<std::vector<Cidr>> proxies;  ///< absent: not told; empty: there are none
   std::vector<std::string> intermediaries;   ///< subject DNs or SANs of certificates that stand for a proxy
   RequestsWritten requests = RequestsWritten::kAll;
 };

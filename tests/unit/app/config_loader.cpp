@@ -19,7 +19,6 @@ backends:
     listen: ["127.0.0.1:8000", "0.0.0.0:8001", "[::1]:8002", "unix:/run/app.sock", "unix:@abstract"]
     match: {executable: /usr/bin/python3.11, command_line: "shop \"wsgi\"", cgroup: "*/shop*.service", uid: 0}
     proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
-    client_ca: /etc/shop/ca.pem
     intermediaries: ["CN=cdn,O=Example"]
     requests: violations
   - name: "8000"
@@ -57,7 +56,6 @@ void expect_everything(const Config& config) {
   ASSERT_EQ(shop.proxies->size(), 3u);
   EXPECT_EQ((*shop.proxies)[1].prefix_bits, 32);
   EXPECT_EQ((*shop.proxies)[2].prefix_bits, 32);
-  EXPECT_EQ(shop.client_ca_file, "/etc/shop/ca.pem");
   EXPECT_THAT(shop.intermediaries, ElementsAre("CN=cdn,O=Example"));
   EXPECT_EQ(shop.requests, RequestsWritten::kViolations);
   EXPECT_EQ(config.backends[1].name, "8000");
