@@ -34,6 +34,7 @@ struct connection_state {
 	__u8 ended; /* end of stream was told */
 	__u8 relative; /* Unix: counts do not start at the stream's first byte */
 	__u8 predates;
+	__u8 awaits_server_hello; /* a TLS server whose ServerHello has not been sent */
 	__u8 by_stranger; /* connected to a protected port by a process that was not observed until then */
 	char comm[MTLSWATCH_COMM_BYTES];
 };

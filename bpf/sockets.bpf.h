@@ -71,11 +71,37 @@ static __always_inline _Bool has_no_space(struct sock *sk)
 static __always_inline __u32 status_bytes(const struct user_buffer *buffer, __u32 moved)
 {
 	char start[5] = {};
+	if (moved > buffer->contiguous_bytes)
+		moved = buffer->contiguous_bytes;
 	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)buffer->address))
 		return 0;
 	if (start[0] != 'H' || start[1] != 'T' || start[2] != 'T' || start[3] != 'P' || start[4] != '/')
 		return 0;
 	return moved < MTLSWATCH_STATUS_BYTES ? moved : MTLSWATCH_STATUS_BYTES;
+}
+
+/* "HelloRetryRequest" hashed, in place of a ServerHello's random (RFC 8446 section 4.1.3): its first bytes. */
+static __always_inline _Bool is_retry_request(const __u8 *random)
+{
+	static const __u8 retry[8] = { 0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11 };
+	for (__u32 at = 0; at < sizeof(retry); at++)
+		if (random[at] != retry[at])
+			return 0;
+	return 1;
+}
+
+/* A TLS server's first handshake record holds its ServerHello; its header tells how long it is. Behind a
+ * HelloRetryRequest another one will come. A ChangeCipherSpec before that one is passed over. */
+static __always_inline void begin_server_hello(struct connection_state *state, const struct user_buffer *buffer)
+{
+	__u8 start[19] = {}; /* headers of record and message, version, the random's first bytes */
+	__u32 record;
+	if (buffer->contiguous_bytes < sizeof(start) ||
+	    bpf_probe_read_user(start, sizeof(start), (void *)buffer->address) || start[0] != 0x16)
+		return;
+	record = 5 + (start[3] << 8 | start[4]);
+	state->send_budget = record < MTLSWATCH_HELLO_BYTES ? record : MTLSWATCH_HELLO_BYTES;
+	state->awaits_server_hello = is_retry_request(start + 11);
 }
 
 static __always_inline void begin_send(struct io_part *part, struct sock *sk, struct connection_state *state,
@@ -128,10 +154,14 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 		wanted = status_bytes(&buffer, moved);
 	} else {
 		tell |= take_witness(&part, state, thread) && moved;
-		if (state->send_budget && moved) {
+		if (moved && (state->awaits_server_hello || state->send_budget)) {
 			user_buffer_of_current(&buffer);
+			if (state->awaits_server_hello)
+				begin_server_hello(state, &buffer);
 			wanted = moved < state->send_budget ? moved : state->send_budget;
 			state->send_budget -= wanted;
+			if (wanted > buffer.contiguous_bytes)
+				wanted = buffer.contiguous_bytes;
 		}
 	}
 	if (!tell && !wanted)
@@ -152,18 +182,13 @@ static __always_inline void begin_receive_budget(struct connection_state *state,
 		state->receive_budget = 0;
 }
 
-/* A TLS server's first bytes tell how long the ClientHello is, and that a ServerHello will follow. */
+/* Whoever is sent a TLS record first will send a ServerHello. */
 static __always_inline void learn_first_bytes(struct connection_state *state, __u64 address, __u32 moved)
 {
-	__u8 start[5] = {};
+	__u8 start[2] = {};
 	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)address))
 		return;
-	if (start[0] != 0x16 || start[1] != 3)
-		return;
-	__u32 hello = sizeof(start) + (start[3] << 8 | start[4]);
-	if (hello < state->receive_budget)
-		state->receive_budget = hello;
-	state->send_budget = MTLSWATCH_HELLO_BYTES;
+	state->awaits_server_hello = start[0] == 0x16 && start[1] == 3;
 }
 
 static __always_inline void begin_receive(struct io_part *part, struct sock *sk, struct connection_state *state,

@@ -84,8 +84,8 @@ enum mtlswatch_io_flags {
 
 /* How much of a message's beginning is copied out, per turn. */
 #define MTLSWATCH_BACKEND_PREFIX_BYTES 8192 /* a request head at a protected backend */
-#define MTLSWATCH_FIRST_BYTES 2048 /* a connection's first bytes elsewhere: a ClientHello, a request line */
-#define MTLSWATCH_HELLO_BYTES 256 /* the first bytes a TLS server sends: its ServerHello */
+#define MTLSWATCH_FIRST_BYTES 4096 /* a connection's first bytes elsewhere: a ClientHello, a request line */
+#define MTLSWATCH_HELLO_BYTES 2048 /* the first record a TLS server sends, its ServerHello; twice if it asks to retry */
 #define MTLSWATCH_STATUS_BYTES 16 /* "HTTP/1.1 200 " and no more of a response */
 #define MTLSWATCH_IO_DATA_BYTES 2048 /* most data one record carries */
 

@@ -126,19 +126,39 @@ TEST_F(Prefix, at_a_server_is_that_of_the_connection_and_not_of_its_responses) {
     pass(pair, numbered(5000), 5000);
   });
   EXPECT_TRUE(captured_of(io) == numbered(MTLSWATCH_FIRST_BYTES));
-  EXPECT_EQ(io.size(), 3u);
+  EXPECT_EQ(io.size(), 4u);
   EXPECT_EQ(captured_of(at_client_), "") << "a relay's own requests and their responses are not read";
 }
 
-TEST_F(Prefix, at_a_tls_server_is_its_client_hello_and_the_beginning_of_its_answer) {
-  const std::string hello = std::string("\x16\x03\x01\x01\x2c", 5) + numbered(300);
+/// A handshake record with this random at its place.
+std::string hello_record(std::size_t body_bytes, const std::string& random = std::string(8, 'r')) {
+  const std::string size = {static_cast<char>(body_bytes >> 8), static_cast<char>(body_bytes)};
+  const std::string body = "mess" + std::string("\x03\x03") + random + numbered(body_bytes);
+  return std::string("\x16\x03\x03") + size + body.substr(0, body_bytes);
+}
+
+TEST_F(Prefix, at_a_tls_server_is_its_client_hello_and_the_record_of_its_answer) {
+  const std::string hello = hello_record(3000), answered = hello_record(1200);
   const Records io = io_at_server(kServer, [&](const SocketPair& pair) {
-    pass(pair, hello + "secret after it", hello.size() + 15);
-    answer(pair, numbered(200));
-    answer(pair, numbered(200));
-    answer(pair, numbered(200));
+    pass(pair, hello, hello.size());
+    answer(pair, answered + "secret");
+    answer(pair, hello_record(100));
   });
-  EXPECT_TRUE(captured_of(io) == hello + numbered(200) + numbered(MTLSWATCH_HELLO_BYTES - 200));
+  EXPECT_TRUE(captured_of(io) == hello + answered);
+}
+
+TEST_F(Prefix, at_a_tls_server_that_asks_to_retry_holds_its_second_answer) {
+  const std::string hello = hello_record(200), answered = hello_record(300), change = "\x14\x03\x03" + std::string(16, 'c');
+  const std::string retry = hello_record(90, "\xCF\x21\xAD\x74\xE5\x9A\x61\x11");
+  const Records io = io_at_server(kServer, [&](const SocketPair& pair) {
+    pass(pair, hello, hello.size());
+    answer(pair, retry + change);
+    pass(pair, hello, hello.size());
+    answer(pair, change);
+    answer(pair, answered + "secret");
+    answer(pair, hello_record(100));
+  });
+  EXPECT_TRUE(captured_of(io) == hello + retry + answered) << "the second ClientHello says nothing new";
 }
 
 TEST_F(Prefix, is_found_at_a_unix_socket_as_well) {

@@ -83,10 +83,14 @@ std::string handshake_failure_text(int reason) {
 
 std::optional<bool> is_resumption(const std::optional<ClientHello>& client, const std::optional<ServerHello>& server) {
   if (!client || !server || server->is_retry_request) return std::nullopt;
-  if (server->version >= kTls13) return server->selected_pre_shared_key;
+  if (server->version >= kTls13) {
+    // A key share of post-quantum size stands before the extension that says so: unread is not absent.
+    const bool unknown = server->cut && !server->selected_pre_shared_key;
+    return unknown ? std::nullopt : std::optional<bool>(server->selected_pre_shared_key);
+  }
   if (client->session_id.empty()) {
     // A server may accept a ticket without echoing an id; then the hellos alone do not tell.
-    return client->has_session_ticket ? std::nullopt : std::optional<bool>(false);
+    return client->has_session_ticket || client->cut ? std::nullopt : std::optional<bool>(false);
   }
   return client->session_id == server->session_id;
 }

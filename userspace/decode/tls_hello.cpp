@@ -19,11 +19,13 @@ constexpr std::uint8_t kHandshakeRecord = 22;
 constexpr std::uint8_t kClientHello = 1;
 constexpr std::uint8_t kServerHello = 2;
 constexpr std::size_t kAlpnNames = 16;
+constexpr std::size_t kGroups = 64;
 constexpr std::size_t kNameBytes = 255;
 
 /// Extension numbers: IANA "TLS ExtensionType Values".
 enum Extension : std::uint32_t {
   kServerName = 0,
+  kSupportedGroups = 10,
   kAlpn = 16,
   kSessionTicket = 35,
   kPreSharedKey = 41,
@@ -119,6 +121,19 @@ std::vector<std::string> alpn_names(Bytes data) {
   return names;
 }
 
+/// RFC 8446 section 4.2.7. Reserved numbers of RFC 8701 (GREASE) are left out.
+std::vector<std::uint16_t> group_numbers(Bytes data) {
+  std::vector<std::uint16_t> groups;
+  const auto list = Cursor(data).vector(2);
+  for (Cursor cursor(list.value_or(Bytes{})); groups.size() < kGroups;) {
+    const auto group = cursor.integer(2);
+    if (!group) break;
+    const bool reserved = (*group & 0x0f0f) == 0x0a0a && *group >> 8 == (*group & 0xff);
+    if (!reserved) groups.push_back(static_cast<std::uint16_t>(*group));
+  }
+  return groups;
+}
+
 /// Calls visit(type, data, whole) for each extension that is there; the last may be a part of one.
 template <typename Visit>
 void for_each_extension(Cursor cursor, Visit visit) {
@@ -140,6 +155,7 @@ void read_client_extension(std::uint32_t type, Bytes data, bool whole, ClientHel
   if (type == kSessionTicket && !data.empty()) hello.has_session_ticket = true;
   if (type == kServerName && whole) hello.server_name = server_name(data);
   if (type == kAlpn && whole) hello.alpn = alpn_names(data);
+  if (type == kSupportedGroups && whole) hello.groups = group_numbers(data);
 }
 
 void read_server_extension(std::uint32_t type, Bytes data, bool whole, ServerHello& hello) {
@@ -188,6 +204,7 @@ HelloParse<ClientHello> parse_client_hello(std::span<const std::uint8_t> bytes) 
       read_client_extension(type, data, whole, parse.hello);
     };
     if (lists) for_each_extension(cursor, visit);
+    parse.hello.cut = !message.complete;
   }
   parse.state = state_of(message, parse);
   return parse;
@@ -216,6 +233,7 @@ HelloParse<ServerHello> parse_server_hello(std::span<const std::uint8_t> bytes) 
       read_server_extension(type, data, whole, hello);
     };
     if (cursor.integer(1)) for_each_extension(cursor, visit);
+    hello.cut = !message.complete;
   }
   parse.state = state_of(message, parse);
   return parse;

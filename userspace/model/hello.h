@@ -15,6 +15,8 @@ struct ClientHello {
   bool has_session_ticket = false;  ///< a non-empty TLS 1.2 ticket (RFC 5077)
   bool has_pre_shared_key = false;  ///< TLS 1.3 resumption offered
   bool has_early_data = false;
+  std::vector<std::uint16_t> groups;  ///< supported_groups (RFC 8446 section 4.2.7), in the client's order
+  bool cut = false;                   ///< not all of it could be read: what it does not say is unknown
 };
 
 struct ServerHello {
@@ -25,6 +27,7 @@ struct ServerHello {
   std::vector<std::uint8_t> session_id;
   bool selected_pre_shared_key = false;
   bool is_retry_request = false;
+  bool cut = false;  ///< not all of it could be read: what it does not say is unknown
 };
 
 /// "1.3" for 0x0304; empty for what is not TLS.

@@ -136,7 +136,8 @@ Reason Judge::of_origin(const Origin& origin, const SettledExchange& exchange) c
 Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) const {
   const Session& session = origin.session;
   if (origin.identity_may_have_changed) return Reason::kUnboundSession;
-  if (session.client_hello && session.client_hello->has_early_data && exchange.request.time_ns < session.finished_ns) {
+  const bool may_be_early = session.client_hello && (session.client_hello->has_early_data || session.client_hello->cut);
+  if (may_be_early && exchange.request.time_ns < session.finished_ns) {
     return Reason::kEarlyData;
   }
   if (!session.presented) return Reason::kUnboundSession;  // a resumed session whose certificate was not seen

@@ -33,9 +33,11 @@ std::string process_text(const ProcessFacts& process);
 void write_tls(JsonWriter& json, const Session* session, const Certificate* certificate);
 /// The "tls" of a hop: established, resumed, client.x509.
 void write_hop_tls(JsonWriter& json, const Session& session);
-/// The object "client_certificate": the separate facts of the session, null where unknown, and of a certificate that
-/// did not parse its length and why.
+/// The object "client_certificate": the separate facts of the session, null where unknown, the chain that was sent, and
+/// of a leaf that did not parse its length and why.
 void write_client_certificate(JsonWriter& json, const Session* session, const Certificate* certificate);
+/// The object "client_hello": what the client offered and ECS has no field for.
+void write_client_hello(JsonWriter& json, const Session& session);
 
 /// What to call the holder: the subject, else the first alternative name; empty if it has neither.
 std::string holder_text(const Certificate& certificate);

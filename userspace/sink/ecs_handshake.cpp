@@ -72,6 +72,7 @@ void write_handshake(JsonWriter& json, const SinkContext& context, const Handsha
   write_related(json, {source, destination}, certificate);
   const auto own = json.object("mtlswatch");
   write_client_certificate(json, &session, certificate);
+  write_client_hello(json, session);
 }
 
 }  // namespace mtlswatch

@@ -86,6 +86,18 @@ void write_facts(JsonWriter& json, const Session& session) {
   }
 }
 
+/// Names and fingerprint of every certificate that was sent, leaf first.
+void write_chain(JsonWriter& json, const std::vector<Certificate>& chain) {
+  const auto array = json.array("chain");
+  for (const Certificate& certificate : chain) {
+    const auto object = json.item_object();
+    json.text("subject", certificate.subject.text);
+    json.text("issuer", certificate.issuer.text);
+    json.text("serial", certificate.serial_number);
+    json.text("sha256", certificate.sha256);
+  }
+}
+
 }  // namespace
 
 void write_tls(JsonWriter& json, const Session* session, const Certificate* certificate) {
@@ -106,9 +118,18 @@ void write_hop_tls(JsonWriter& json, const Session& session) {
 void write_client_certificate(JsonWriter& json, const Session* session, const Certificate* certificate) {
   const auto object = json.object("client_certificate");
   if (session != nullptr) write_facts(json, *session);
+  if (session != nullptr) write_chain(json, session->chain);
   if (certificate == nullptr || certificate->parsed) return;
   json.number("length", certificate->length_bytes);
   json.text("parse_error", certificate->parse_error);
+}
+
+void write_client_hello(JsonWriter& json, const Session& session) {
+  const auto object = json.object("client_hello");
+  if (!session.client_hello) return;
+  json.texts("alpn", session.client_hello->alpn);
+  const auto groups = json.array("supported_groups");
+  for (const std::uint16_t group : session.client_hello->groups) json.item(group_text(group));
 }
 
 std::string holder_text(const Certificate& certificate) {

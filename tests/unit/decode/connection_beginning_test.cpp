@@ -89,6 +89,25 @@ TEST_F(ConnectionBeginningTest, reads_a_hello_that_comes_in_two_reads) {
   EXPECT_TRUE(beginning_.done());
 }
 
+TEST_F(ConnectionBeginningTest, reads_a_hello_of_post_quantum_size_in_three_reads) {
+  test::Handshake handshake(TLS1_3_VERSION);
+  handshake.run([](SSL* client) {
+    std::string names;
+    for (int count = 0; count < 15; ++count) names += '\xc8' + std::string(200, 'n');
+    SSL_set_alpn_protos(client, reinterpret_cast<const unsigned char*>(names.data()), static_cast<unsigned>(names.size()));
+  });
+  const std::string& hello = handshake.client_flights.at(0);
+  ASSERT_GT(hello.size(), 3000u);
+  receive(hello.substr(0, 5));
+  receive(hello.substr(5, 1448));
+  EXPECT_TRUE(all<ClientHelloSeen>().empty());
+  receive(hello.substr(5 + 1448, 1448));
+  receive(hello.substr(5 + 1448 + 1448));
+  ASSERT_EQ(all<ClientHelloSeen>().size(), 1u);
+  EXPECT_FALSE(all<ClientHelloSeen>()[0].hello.cut);
+  EXPECT_EQ(all<ClientHelloSeen>()[0].hello.server_name, "shop.example");
+}
+
 TEST_F(ConnectionBeginningTest, tells_both_server_hellos_of_a_retry) {
   test::Handshake handshake(TLS1_3_VERSION);
   SSL_CTX_set1_groups_list(handshake.client_context(), "X25519:P-384");

@@ -107,6 +107,28 @@ TEST(ServerHello, tells_version_suite_and_protocol_of_tls_1_2) {
   EXPECT_EQ(parse.hello.alpn, "http/1.1");
 }
 
+TEST(ClientHello, tells_the_groups_it_offers_without_reserved_ones) {
+  Handshake handshake(TLS1_3_VERSION);
+  SSL_CTX_set1_groups_list(handshake.client_context(), "X25519:P-384");
+  handshake.run();
+  std::string flight = handshake.client_flights.at(0);
+  EXPECT_THAT(parse_client_hello(bytes_of(flight)).hello.groups, testing::ElementsAre(29, 24));
+  const auto list = flight.find(std::string("\x00\x0a\x00\x06\x00\x04\x00\x1d", 8));
+  ASSERT_NE(list, std::string::npos);
+  flight.replace(list + 6, 2, "\x3a\x3a");
+  EXPECT_THAT(parse_client_hello(bytes_of(flight)).hello.groups, testing::ElementsAre(24));
+}
+
+TEST(ServerHello, of_which_the_end_is_missing_is_said_to_be_cut) {
+  Handshake handshake(TLS1_3_VERSION);
+  handshake.run();
+  const std::string &client = handshake.client_flights.at(0), &server = handshake.server_flights.at(0);
+  EXPECT_FALSE(parse_client_hello(bytes_of(client)).hello.cut);
+  EXPECT_TRUE(parse_client_hello(bytes_of(client).first(client.size() - 1)).hello.cut);
+  EXPECT_FALSE(parse_server_hello(bytes_of(server)).hello.cut);
+  EXPECT_TRUE(parse_server_hello(bytes_of(server).first(100)).hello.cut);
+}
+
 TEST(ServerHello, recognises_a_retry_request) {
   Handshake handshake(TLS1_3_VERSION);
   SSL_CTX_set1_groups_list(handshake.client_context(), "X25519:P-384");

@@ -227,6 +227,10 @@ TEST_F(JudgeTest, early_data_counts_only_once_its_handshake_has_finished) {
   SettledExchange exchange = through_front(origin);
   exchange.request.time_ns = 50;
   EXPECT_EQ(reason(exchange), Reason::kEarlyData);
+  ClientHello& hello = *exchange.provenance.origins[0].session.client_hello;
+  hello.has_early_data = false;
+  hello.cut = true;
+  EXPECT_EQ(reason(exchange), Reason::kEarlyData) << "it may have announced early data where it was not read";
   exchange.request.time_ns = 150;
   EXPECT_EQ(reason(exchange), Reason::kVerifiedClientCertificate);
 }

@@ -67,7 +67,33 @@ TEST(EcsHandshake, writes_tls_and_the_certificate) {
         "version_number":"3","alternative_names":["alice.example.org"]}}})"));
   EXPECT_EQ(at(event, "/mtlswatch"),
             json::parse(
-                R"({"client_certificate":{"presented":true,"verify_code":0,"verify_text":"ok","tls_accepted":true}})"));
+                R"({"client_certificate":{"presented":true,"verify_code":0,"verify_text":"ok","tls_accepted":true,
+      "chain":[{"subject":"CN=alice,OU=Shop,O=Example,C=US","issuer":"CN=Example CA","serial":"55FBB9C7","sha256":"0687F666"}]}})"));
+}
+
+TEST(EcsHandshake, lists_the_whole_chain_leaf_first) {
+  HandshakeReport report = handshake_report();
+  Certificate issuing;
+  issuing.parsed = true;
+  issuing.subject.text = "CN=Example CA";
+  issuing.issuer.text = "CN=Example Root";
+  issuing.serial_number = "02";
+  issuing.sha256 = "CA";
+  report.session.chain.push_back(issuing);
+  report.session.chain.push_back(unparsed());
+  const json chain = at(written(report), "/mtlswatch/client_certificate/chain");
+  ASSERT_EQ(chain.size(), 3u);
+  EXPECT_EQ(chain[0]["sha256"], "0687F666");
+  EXPECT_EQ(chain[1], json::parse(R"({"subject":"CN=Example CA","issuer":"CN=Example Root","serial":"02","sha256":"CA"})"));
+  EXPECT_EQ(chain[2], json::parse(R"({"sha256":"AB12"})"));
+}
+
+TEST(EcsHandshake, tells_what_the_client_offered) {
+  HandshakeReport report = handshake_report();
+  report.session.client_hello->alpn = {"h2", "http/1.1"};
+  report.session.client_hello->groups = {0x11EC, 0x001D};
+  EXPECT_EQ(at(written(report), "/mtlswatch/client_hello"),
+            json::parse(R"({"alpn":["h2","http/1.1"],"supported_groups":["X25519MLKEM768","x25519"]})"));
 }
 
 TEST(EcsHandshake, keeps_the_facts_apart_when_nothing_was_sent) {
@@ -113,9 +139,9 @@ TEST(EcsHandshake, says_why_it_failed) {
   const json event = written(report);
   EXPECT_EQ(at(event, "/event/type"), json({"connection", "start", "denied"}));
   EXPECT_EQ(at(event, "/tls/established"), false);
-  EXPECT_EQ(at(event, "/mtlswatch/client_certificate"),
-            json::parse(
-                R"({"presented":true,"verify_code":10,"verify_text":"certificate has expired","tls_accepted":false})"));
+  EXPECT_EQ(at(event, "/mtlswatch/client_certificate/verify_code"), 10);
+  EXPECT_EQ(at(event, "/mtlswatch/client_certificate/verify_text"), "certificate has expired");
+  EXPECT_EQ(at(event, "/mtlswatch/client_certificate/tls_accepted"), false);
   EXPECT_EQ(at(event, "/message"), "TLS handshake failed: certificate_verify_failed at nginx[4121] from 198.51.100.23");
 }
 
