@@ -171,10 +171,10 @@ void read_key(const X509* certificate, Certificate& result) {
   }
 }
 
-std::string sha256_text(std::span<const std::uint8_t> der) {
+std::string digest_text(std::span<const std::uint8_t> der, const EVP_MD* kind) {
   std::uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(der.data(), der.size(), digest, &size, EVP_sha256(), nullptr) != 1) return {};
+  if (EVP_Digest(der.data(), der.size(), digest, &size, kind, nullptr) != 1) return {};
   return to_hex(std::span(digest, size));
 }
 
@@ -195,7 +195,8 @@ void read_fields(X509* certificate, Certificate& result) {
 Certificate parse_certificate(std::span<const std::uint8_t> der) {
   Certificate result;
   result.length_bytes = static_cast<std::uint32_t>(der.size());
-  result.sha256 = sha256_text(der);
+  result.sha256 = digest_text(der, EVP_sha256());
+  result.sha1 = digest_text(der, EVP_sha1());
   ERR_clear_error();
   const unsigned char* end = der.data();
   const bool fits = der.size() <= static_cast<std::size_t>(std::numeric_limits<long>::max());

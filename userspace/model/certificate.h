@@ -18,12 +18,13 @@ struct DistinguishedName {
 };
 
 /// A certificate that was presented. When it does not parse, parsed is false and only length and sha256 are filled
-/// (sha256 is empty when not all of its bytes were captured).
+/// (the hashes are empty when not all of its bytes were captured).
 struct Certificate {
   bool parsed = false;
   std::string parse_error;         ///< why not, for a human
   std::uint32_t length_bytes = 0;  ///< of the DER
   std::string sha256;              ///< over the DER, upper-case hex
+  std::string sha1;                ///< likewise: what nginx calls the fingerprint
   DistinguishedName subject;
   DistinguishedName issuer;
   std::string serial_number;  ///< upper-case hex, no colons, whole bytes without leading zero bytes (BN_bn2hex)

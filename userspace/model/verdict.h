@@ -97,7 +97,7 @@ struct Claim {
   std::string header;
   std::string kind;    ///< "subject", "serial", "verify", ...
   std::string value;
-  std::string result;  ///< "matches", "contradicts", "not_checked"
+  std::string result;  ///< "matches", "contradicts", "names_proxy" (a proxy's certificate), "not_checked"
 };
 
 struct Attribution {

@@ -46,6 +46,7 @@ RequestReport Judge::judge(const SettledExchange& exchange) {
   report.attribution = exchange.provenance.attribution;
   report.claims = list_claims(exchange.request.head);
   report.reason = reason_for(exchange, report);
+  hold_claims(exchange, report);
   report.verdict = verdict_of(report.reason);
   if (report.verdict == Verdict::kUnknown && report.attribution.confidence != Confidence::kExact) {
     report.attribution.confidence = Confidence::kNone;
