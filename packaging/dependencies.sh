@@ -8,12 +8,14 @@ build_packages=(
   g++ cmake ninja-build pkg-config python3 clang llvm bpftool
   libbpf-dev libelf-dev zlib1g-dev libcapstone-dev libssl-dev
   libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
+  prometheus-cpp-dev libmicrohttpd-dev
 )
 # shellcheck disable=SC2034
 test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2
   curl openssl iproute2 binutils util-linux procps
   haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn socat varnish caddy
+  prometheus mandoc
 )
 # shellcheck disable=SC2034
 demo_packages=(nginx gunicorn python3-django openssl curl)
@@ -42,7 +44,7 @@ unknown_packages() {
   done
 }
 
-# Keeps a freshly installed nginx from starting as a service: invoke-rc.d and deb-systemd-invoke ask this file.
+# Keeps freshly installed servers from starting as services: invoke-rc.d and deb-systemd-invoke ask this file.
 # A policy that is already there is the administrator's and stays. Removed again by the caller's EXIT trap.
 place_policy() {
   [[ ! -e $policy_file ]] || return 0
@@ -55,10 +57,13 @@ apt_install() {
   apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "$@"
 }
 
-# Nor shall it start at the next boot, where it was this run that brought it.
-disable_new_nginx() {
-  [[ " $* " == *" nginx "* && -d /run/systemd/system ]] || return 0
-  systemctl disable --quiet nginx || true
+# Nor shall they start at the next boot, where it was this run that brought them.
+disable_new_services() {
+  [[ -d /run/systemd/system ]] || return 0
+  local unit
+  for unit in $(dpkg -L "$@" | sed -n 's|.*/systemd/system/\([^/@]*\.service\)$|\1|p'); do
+    systemctl disable --quiet "$unit" || true
+  done
 }
 
 require_apt() {
@@ -96,5 +101,5 @@ install_packages() (
   # A second try with fresh lists: older lists may name files that the mirror no longer has.
   apt_install "${missing[@]}" || { apt-get -qq update && apt_install "${missing[@]}"; } \
     || cannot_install "apt-get install failed; see above"
-  disable_new_nginx "${missing[@]}"
+  disable_new_services "${missing[@]}"
 )

@@ -39,11 +39,13 @@ const T* as(std::span<const std::uint8_t> bytes) {
 }  // namespace
 
 Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe)
-    : kernel_(std::move(kernel)),
+    : config_(options.config),
+      kernel_(std::move(kernel)),
       watcher_(options.config, kernel_, return_probes_are_safe),
       context_(host_context()),
       addresses_(host_addresses()),
-      pipeline_(options.config, addresses_, [this](const Report& report) { on_report(report); }),
+      pipeline_(options.config, addresses_, [this](Report& report) { on_report(report); }),
+      introspection_({config_, kernel_, watcher_, pipeline_}, context_, return_probes_are_safe),
       scrubber_(decoder_config(options.config)) {
   context_.write_query = options.config.write_query;
 }
@@ -57,6 +59,7 @@ Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel 
   if (const Status status = agent->kernel_.attach(); !status) return status.error();
   agent->watcher_.attach_system_libraries();
   if (const Status status = agent->scan(); !status) return status.error();
+  if (const Status status = agent->open_introspection(); !status) return status.error();
   return agent;
 }
 
@@ -111,6 +114,14 @@ Status Agent::open_loop() {
   return Done{};
 }
 
+Status Agent::open_introspection() {
+  if (const Status status = introspection_.open(); !status) return status;
+  if (introspection_.fd() < 0) return Done{};
+  epoll_event event{EPOLLIN, {.fd = introspection_.fd()}};
+  const int added = epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, introspection_.fd(), &event);
+  return added == 0 ? Status(Done{}) : system_error("watch the admin socket", errno);
+}
+
 Status Agent::run() {
   announce("agent-ready", fmt::format("watching {} processes", watcher_.processes().size()));
   if (const Status status = flush(); !status) return status;
@@ -122,6 +133,7 @@ Status Agent::run() {
       if (events[i].data.fd == signals_.get()) {
         if (const Status status = handle_signal(stop); !status) return status;
       }
+      if (events[i].data.fd == introspection_.fd()) introspection_.serve(boottime_ns());
       std::uint64_t expirations = 0;
       if (events[i].data.fd == timer_.get() && ::read(timer_.get(), &expirations, sizeof expirations) < 0) continue;
     }
@@ -131,6 +143,7 @@ Status Agent::run() {
   const std::uint64_t now_ns = boottime_ns();
   give_tick(now_ns);
   pipeline_.finish(now_ns);
+  look_into(now_ns, true);
   announce("agent-stopping", "stopping on request");
   for (JsonLinesSink& sink : sinks_) {
     if (const Status status = sink.finish(kFinishMs); !status) spdlog::warn("{}", status.error().message);
@@ -146,7 +159,26 @@ Status Agent::turn(std::uint64_t now_ns) {
   if (next_scan_ns_ != 0 && now_ns >= std::max(next_scan_ns_, last_scan_ns_ + kBetweenScansNs)) {
     if (const Status status = scan(); !status) spdlog::warn("look for processes: {}", status.error().message);
   }
+  look_into(now_ns, false);
   return flush();
+}
+
+void Agent::publish(std::uint64_t now_ns) {
+  std::vector<OutputStatus> outputs;
+  for (const JsonLinesSink& sink : sinks_) {
+    const JsonLinesCounters& counters = sink.counters();
+    outputs.push_back({fmt::format("json_{}", outputs.size() + 1), sink.queued_bytes(), counters.lines_written, counters.lines_lost,
+                       counters.last_error});
+  }
+  introspection_.publish(now_ns, std::move(outputs));
+}
+
+void Agent::look_into(std::uint64_t now_ns, bool is_last) {
+  if (introspection_.turn(now_ns)) publish(now_ns);
+  auto summary = introspection_.identity_summary(now_ns, is_last);
+  if (!summary) return;
+  Report report(std::move(*summary));
+  on_report(report);
 }
 
 Status Agent::handle_signal(bool& stop) {
@@ -223,10 +255,11 @@ void Agent::give_tick(std::uint64_t now_ns) {
   pipeline_.tick(now_ns);
 }
 
-void Agent::on_report(const Report& report) {
+void Agent::on_report(Report& report) {
   for (JsonLinesSink& sink : sinks_) {
     if (const Status status = sink.write(report); !status) spdlog::debug("{}", status.error().message);
   }
+  introspection_.take(report, boottime_ns());
 }
 
 void Agent::want_scan(std::uint64_t due_ns) {
@@ -250,12 +283,13 @@ Status Agent::scan() {
 }
 
 void Agent::announce(const char* action, std::string message) {
-  AgentReport report;
-  report.time_ns = boottime_ns();
-  report.event_id = event_id(report.time_ns, static_cast<std::uint64_t>(getpid()), sinks_.size());
-  report.action = action;
-  report.message = std::move(message);
-  for (const auto& [pid, facts] : watcher_.processes()) report.processes.push_back(facts);
+  AgentReport life;
+  life.time_ns = boottime_ns();
+  life.event_id = event_id(life.time_ns, static_cast<std::uint64_t>(getpid()), sinks_.size());
+  life.action = action;
+  life.message = std::move(message);
+  for (const auto& [pid, facts] : watcher_.processes()) life.processes.push_back(facts);
+  Report report(std::move(life));
   on_report(report);
 }
 

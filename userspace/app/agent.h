@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "userspace/app/introspection.h"
 #include "userspace/app/pipeline.h"
 #include "userspace/app/watcher.h"
 #include "userspace/base/result.h"
@@ -36,6 +37,7 @@ class Agent {
   Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);
   Status open_outputs(const AgentOptions& options);
   Status open_loop();
+  Status open_introspection();
   Status begin_recording(const AgentOptions& options);
 
   void on_record(std::span<const std::uint8_t> bytes);
@@ -43,7 +45,7 @@ class Agent {
   void give_process(const ProcessFacts& facts);
   void give_record(std::span<const std::uint8_t> bytes);
   void give_tick(std::uint64_t now_ns);
-  void on_report(const Report& report);
+  void on_report(Report& report);
 
   Status scan();
   void want_scan(std::uint64_t due_ns);
@@ -51,13 +53,17 @@ class Agent {
   Status handle_signal(bool& stop);
   void announce(const char* action, std::string message);
   Status flush();
+  void publish(std::uint64_t now_ns);
+  void look_into(std::uint64_t now_ns, bool is_last);
 
+  Config config_;
   Kernel kernel_;
   Watcher watcher_;
   SinkContext context_;
   HostAddresses addresses_;
   std::vector<JsonLinesSink> sinks_;
   Pipeline pipeline_;
+  Introspection introspection_;
   std::optional<RecordingWriter> recording_;
   Scrubber scrubber_;
   std::vector<std::uint8_t> scrubbed_;

@@ -58,11 +58,14 @@ Status ConfigReader::read_named_backend(const YamlNode& node) {
 
 Status ConfigReader::read_limits(const YamlNode& node) {
   constexpr std::uint32_t kMostEntries = 1u << 24;
+  constexpr std::uint32_t kMostKept = 1u << 16;
   LimitsConfig& limits = config_.limits;
   const YamlReader ring_bytes = [&](const YamlNode& value) { return read_ring_bytes(value, limits.ring_bytes); };
   return read_mapping(node, {{"ring_bytes", once("limits.ring_bytes", ring_bytes)},
                              {"connections", once("limits.connections", into_number(limits.connections, 1, kMostEntries))},
-                             {"exchanges", once("limits.exchanges", into_number(limits.exchanges, 1, kMostEntries))}});
+                             {"exchanges", once("limits.exchanges", into_number(limits.exchanges, 1, kMostEntries))},
+                             {"explain", once("limits.explain", into_number(limits.explain, 0, kMostKept))},
+                             {"identities", once("limits.identities", into_number(limits.identities, 0, kMostKept))}});
 }
 
 Status ConfigReader::read_root(const YamlNode& root) {
@@ -70,7 +73,7 @@ Status ConfigReader::read_root(const YamlNode& root) {
   if (root.kind != YamlNode::Kind::kMapping) return yaml_expected(root, "a mapping");
   // An operator must not believe in an exemption that does nothing: these are refused at their key, even when empty.
   for (const auto& entry : root.entries) {
-    static const std::vector<std::string> kUnsupported = {"exemptions", "rules", "http", "kubernetes"};
+    static const std::vector<std::string> kUnsupported = {"exemptions", "rules", "kubernetes"};
     if (std::find(kUnsupported.begin(), kUnsupported.end(), entry.key) == kUnsupported.end()) continue;
     return yaml_error(entry.key_place, "\"" + entry.key + "\" is not supported by this version, expected it to be absent");
   }
@@ -83,6 +86,8 @@ Status ConfigReader::read_root(const YamlNode& root) {
              {"identity_headers",
               list_of([this](const YamlNode& node) { return read_header_name(node, config_.identity_headers); })},
              {"outputs", list_of([this](const YamlNode& node) { return read_output(node, config_.outputs.emplace_back()); })},
+             {"http", once("http", [this](const YamlNode& node) { return read_http(node, config_.http_listen); })},
+             {"admin", once("admin", [this](const YamlNode& node) { return read_admin(node, config_.admin_socket); })},
              {"limits", [this](const YamlNode& node) { return read_limits(node); }},
              {"write_query", once("write_query", into_flag(config_.write_query))}});
 }

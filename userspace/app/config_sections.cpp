@@ -161,6 +161,33 @@ Status read_front(const YamlNode& node, FrontConfig& front) {
   return status;
 }
 
+Status read_http(const YamlNode& node, std::string& target) {
+  const YamlReader read_listen = [&target](const YamlNode& value) -> Status {
+    const auto text = read_text(value);
+    if (!text) return text.error();
+    const auto endpoint = parse_endpoint(*text);
+    if (!endpoint || endpoint->is_unix()) return yaml_expected(value, "an IP address and port such as \"127.0.0.1:9948\"");
+    target = *text;
+    return Done{};
+  };
+  const auto status = read_mapping(node, {{"listen", read_listen}});
+  if (status && target.empty()) return yaml_error(node.place, "\"http\" has no \"listen\", expected one");
+  return status;
+}
+
+Status read_admin(const YamlNode& node, std::string& target) {
+  constexpr std::size_t kMostBytes = 107;  // sun_path of unix(7), with its ending NUL
+  return read_mapping(node, {{"socket", [&target](const YamlNode& value) -> Status {
+                                const auto text = read_text(value);
+                                const bool is_path = text && text->starts_with('/') && text->size() <= kMostBytes;
+                                if (!is_path && !(text && *text == "none")) {
+                                  return yaml_expected(value, "an absolute path of at most 107 bytes, or none");
+                                }
+                                target = is_path ? *text : "";
+                                return Done{};
+                              }}});
+}
+
 Status read_output(const YamlNode& node, OutputConfig& output) {
   // The type decides which keys there are, so it is judged first.
   const YamlNode* type = find_value(node, "type");

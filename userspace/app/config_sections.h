@@ -23,5 +23,9 @@ Status read_header_name(const YamlNode& node, std::vector<std::string>& target);
 Status read_backend(const YamlNode& node, BackendConfig& backend);
 Status read_front(const YamlNode& node, FrontConfig& front);
 Status read_output(const YamlNode& node, OutputConfig& output);
+/// target: an IP address and port.
+Status read_http(const YamlNode& node, std::string& target);
+/// target: a path, or empty for "none".
+Status read_admin(const YamlNode& node, std::string& target);
 
 }  // namespace mtlswatch

@@ -87,9 +87,13 @@ std::string effective_config(const Config& config) {
   });
   text += "identity_headers: " + flow_list(config.identity_headers) + "\n";
   write_list(text, "outputs", outputs, write_output);
+  if (!config.http_listen.empty()) text += "http:\n  listen: " + quoted(config.http_listen) + "\n";
+  text += "admin:\n  socket: " + (config.admin_socket.empty() ? "none" : quoted(config.admin_socket)) + "\n";
   text += "limits:\n  ring_bytes: " + std::to_string(config.limits.ring_bytes) +
           "\n  connections: " + std::to_string(config.limits.connections) +
-          "\n  exchanges: " + std::to_string(config.limits.exchanges) + "\n";
+          "\n  exchanges: " + std::to_string(config.limits.exchanges) +
+          "\n  explain: " + std::to_string(config.limits.explain) +
+          "\n  identities: " + std::to_string(config.limits.identities) + "\n";
   text += std::string("write_query: ") + (config.write_query ? "true" : "false") + "\n";
   return text;
 }

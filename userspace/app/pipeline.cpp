@@ -53,7 +53,7 @@ void Pipeline::tick(std::uint64_t now_ns) {
   report.action = "agent-loss";
   report.records_lost = lost_;
   report.message = fmt::format("{} kernel records were lost; requests under way then are unknown", lost_);
-  on_report_(report);
+  emit(std::move(report));
   loss_reported_ns_ = now_ns;
   lost_ = 0;
 }
@@ -68,14 +68,17 @@ void Pipeline::handle(const Event& event) {
   findings_.handshakes.clear();
   findings_.exchanges.clear();
   correlator_.on(event, findings_);
-  for (const HandshakeReport& handshake : findings_.handshakes) on_report_(handshake);
+  for (HandshakeReport& handshake : findings_.handshakes) emit(std::move(handshake));
   for (const SettledExchange& exchange : findings_.exchanges) {
     RequestReport report = judge_.judge(exchange);
     report.event_id = event_id(report.time_ns, exchange.request.id, exchange.request.position);
     const bool is_violation = report.verdict != Verdict::kAuthenticated && report.verdict != Verdict::kExempt;
-    if (is_violation || !violations_only_.contains(report.backend)) on_report_(report);
+    report.is_written = is_violation || !violations_only_.contains(report.backend);
+    emit(std::move(report));
   }
 }
+
+void Pipeline::emit(Report report) { on_report_(report); }
 
 void Pipeline::report_loss(const RecordsLost& loss) {
   if (lost_ == 0) loss_from_ns_ = loss.from_ns;

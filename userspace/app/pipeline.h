@@ -22,7 +22,8 @@ DecoderConfig decoder_config(const Config& config);
 
 class Pipeline {
  public:
-  using OnReport = std::function<void(const Report&)>;
+  /// The report is the receiver's: it may keep it by moving it.
+  using OnReport = std::function<void(Report&)>;
 
   Pipeline(const Config& config, HostAddresses addresses, OnReport on_report);
 
@@ -40,6 +41,7 @@ class Pipeline {
 
  private:
   void handle(const Event& event);
+  void emit(Report report);
   void report_loss(const RecordsLost& loss);
 
   OnReport on_report_;

@@ -76,7 +76,7 @@ Status Replayer::on_config(const Frame& frame) {
   auto sink = JsonLinesSink::open(OutputConfig{}, context);
   if (!sink) return sink.error();
   sink_.emplace(std::move(*sink));
-  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, [this](const Report& report) {
+  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, [this](Report& report) {
     if (const Status status = sink_->write(report); !status) spdlog::debug("{}", status.error().message);
   });
   return Done{};

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -41,6 +42,7 @@ std::string coverage_of(const LibraryReport& library, std::string& reason) {
 Result<Watcher::News> Watcher::scan(bool is_dry) {
   if (const Status status = read_listeners(); !status) return status.error();
   std::vector<ProcessFacts> found = discovery_.scan(config_, listeners_);
+  std::erase_if(found, [](const ProcessFacts& facts) { return facts.pid == static_cast<std::uint32_t>(getpid()); });  // it listens too
   News news;
   for (ProcessFacts& facts : found) {
     cover(facts, is_dry);

@@ -24,6 +24,8 @@ class UniqueFd {
 
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  /// The descriptor; closing it is the caller's from here on.
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   void reset() {

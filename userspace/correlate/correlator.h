@@ -31,6 +31,7 @@ class Correlator {
   const ProcessDirectory& processes() const { return processes_; }
   std::size_t connections() const { return connections_.size(); }
   std::size_t exchanges() const { return exchanges_.size(); }
+  std::uint64_t connections_evicted() const { return connections_.evicted(); }
 
  private:
   void handle(const ConnectionOpened& event, Findings& out);

@@ -45,6 +45,8 @@ struct LimitsConfig {
   std::uint32_t ring_bytes = 4u << 20;        ///< power of two, at least 65536
   std::uint32_t connections = 65536;          ///< entries in the agent's connection table
   std::uint32_t exchanges = 65536;            ///< undecided requests
+  std::uint32_t explain = 1024;               ///< last verdicts kept in memory with their evidence; 0: none
+  std::uint32_t identities = 1024;            ///< distinct client certificate names remembered; 0: none
 };
 
 struct Config {
@@ -52,7 +54,8 @@ struct Config {
   std::vector<FrontConfig> fronts;
   std::vector<std::string> identity_headers;  ///< names in addition to the defaults
   std::vector<OutputConfig> outputs;          ///< empty: JSON lines of everything to standard output
-  std::string http_listen;                    ///< empty: no listener
+  std::string http_listen;                    ///< IP address and port; empty: no listener
+  std::string admin_socket = "/run/mtlswatch/admin.sock";  ///< empty: none
   LimitsConfig limits;
   bool write_query = false;                   ///< url.query is written only when asked for
 };

@@ -67,4 +67,10 @@ const char* text(Confidence confidence) {
 const char* text(Reason reason) { return row(reason).text; }
 Verdict verdict_of(Reason reason) { return row(reason).verdict; }
 
+std::vector<Reason> all_reasons() {
+  std::vector<Reason> reasons;
+  for (const ReasonRow& each : kReasons) reasons.push_back(each.reason);
+  return reasons;
+}
+
 }  // namespace mtlswatch

@@ -46,6 +46,7 @@ const char* text(Verdict verdict);        ///< "authenticated", "bypass", "unkno
 const char* text(Confidence confidence);  ///< "exact", "one_of", "none"
 const char* text(Reason reason);          ///< "verified_client_certificate", ...
 Verdict verdict_of(Reason reason);        ///< each reason belongs to one verdict
+std::vector<Reason> all_reasons();
 
 /// State of the TLS handshake of an ingress connection.
 enum class SessionState { kNone, kHandshaking, kEstablished, kFailed };
@@ -127,16 +128,33 @@ struct RequestReport {
   std::vector<Claim> claims;
   std::optional<Certificate> certificate;  ///< the origin's leaf; absent for one_of
   std::optional<Session> origin;           ///< the origin's session, where there is exactly one
+  bool is_written = true;  ///< false: its backend's configuration leaves it out of the outputs; it is counted all the same
+};
+
+/// One distinct client name, as `status` and the identity summary show it.
+struct IdentitySeen {
+  std::string common_name;  ///< else the first alternative name, else the subject
+  std::string subject;
+  std::string issuer;
+  std::string service;  ///< of its last authenticated request; empty: none yet
+  std::uint64_t requests = 0;
+  std::uint64_t handshakes = 0;           ///< that ended in success
+  std::uint64_t handshakes_rejected = 0;  ///< refused, or accepted although verification failed
+  std::int64_t not_after_s = 0;           ///< of the certificate seen last
+  std::uint64_t first_seen_ns = 0;
+  std::uint64_t last_seen_ns = 0;
 };
 
 /// Life and honesty of the sensor.
 struct AgentReport {
   std::uint64_t time_ns = 0;
   std::string event_id;
-  std::string action;   ///< agent-ready, agent-coverage, agent-loss, agent-stopping
+  std::string action;   ///< agent-ready, agent-coverage, agent-loss, agent-stopping, identity-summary
   std::string message;  ///< one plain sentence
   std::uint64_t records_lost = 0;
   std::vector<ProcessFacts> processes;  ///< agent-coverage, agent-ready: what is watched
+  std::vector<IdentitySeen> identities;  ///< identity-summary: the most frequent clients
+  std::uint64_t identities_known = 0;    ///< identity-summary: how many there are
 };
 
 using Report = std::variant<HandshakeReport, RequestReport, AgentReport>;

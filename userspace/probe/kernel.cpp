@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
 
@@ -35,6 +36,15 @@ std::vector<T> sum_over_cpus(int map_fd, std::uint32_t keys, T (*add)(T, const T
     for (const T& value : values) sums[key] = add(sums[key], value);
   }
   return sums;
+}
+
+std::uint64_t count_entries(const bpf_map* map) {
+  std::uint64_t count = 0;
+  std::array<std::uint8_t, 64> key{};  // larger than any key of ours
+  while (count < bpf_map__max_entries(map) && bpf_map_get_next_key(bpf_map__fd(map), count == 0 ? nullptr : key.data(), key.data()) == 0) {
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -173,6 +183,14 @@ Status Kernel::protect_port(std::uint16_t port) {
   const std::uint8_t present = 1;
   if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.protected_ports), &port, &present, BPF_ANY) == 0) return Done{};
   return system_error("protect port " + std::to_string(port), errno);
+}
+
+std::vector<TableStatus> Kernel::map_fill() const {
+  std::vector<TableStatus> fill;
+  for (const bpf_map* map : {skeleton_->maps.observed_processes, skeleton_->maps.protected_ports, skeleton_->maps.listening_ports}) {
+    fill.push_back({bpf_map__name(map), count_entries(map), bpf_map__max_entries(map), 0});
+  }
+  return fill;
 }
 
 int Kernel::ring_fd() const { return bpf_map__fd(skeleton_->maps.records); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/model/status.h"
 #include "userspace/probe/library.h"
 
 struct mtlswatch_bpf;
@@ -62,6 +63,7 @@ class Kernel {
 
   int ring_fd() const;
   KernelCounters counters() const;
+  std::vector<TableStatus> map_fill() const;  ///< of the maps that can be full
 
  private:
   struct Destroy {

@@ -15,7 +15,8 @@ EventEnvelope agent_envelope(const AgentReport& report) {
   EventEnvelope envelope;
   envelope.time_ns = report.time_ns;
   envelope.message = report.message;
-  envelope.kind = report.action == "agent-coverage" ? "state" : "event";
+  if (report.action == "agent-coverage") envelope.kind = "state";
+  if (report.action == "identity-summary") envelope.kind = "metric";
   envelope.categories = kCategories;
   envelope.types = kInfo;
   if (report.action == "agent-ready") envelope.types = kStart;
@@ -47,6 +48,7 @@ void write_watched(JsonWriter& json, const ProcessFacts& process) {
 void write_agent(JsonWriter& json, const SinkContext& context, const AgentReport& report) {
   write_envelope(json, context, agent_envelope(report));
   const auto own = json.object("mtlswatch");
+  if (report.action == "identity-summary") return write_identities(json, context, report);
   const auto agent = json.object("agent");
   json.number("records_lost", report.records_lost);
   const auto processes = json.array("processes");

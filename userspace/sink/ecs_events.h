@@ -34,5 +34,7 @@ void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnv
 void write_handshake(JsonWriter& json, const SinkContext& context, const HandshakeReport& report);
 void write_request(JsonWriter& json, const SinkContext& context, const RequestReport& report);
 void write_agent(JsonWriter& json, const SinkContext& context, const AgentReport& report);
+/// mtlswatch.identities: whose certificates were seen, the most frequent first.
+void write_identities(JsonWriter& json, const SinkContext& context, const AgentReport& report);
 
 }  // namespace mtlswatch

@@ -22,6 +22,11 @@ bool is_named(const OutputConfig& output, const char* event) {
   return output.events.empty() || std::find(output.events.begin(), output.events.end(), event) != output.events.end();
 }
 
+bool is_written(const Report& report) {
+  const auto* request = std::get_if<RequestReport>(&report);
+  return request == nullptr || request->is_written;
+}
+
 std::uint64_t newlines(const char* data, std::size_t bytes) {
   return static_cast<std::uint64_t>(std::count(data, data + bytes, '\n'));
 }
@@ -67,6 +72,7 @@ bool JsonLinesSink::goes_out(const Report& report) const {
 }
 
 Status JsonLinesSink::write(const Report& report) {
+  if (!is_written(report)) return Done{};
   ++context_.sequence;
   if (!goes_out(report)) return Done{};
   if (reader_gone_ || buffer_.size() - sent_ >= limits_.pending_bytes) {

@@ -38,8 +38,8 @@ class JsonLinesSink {
   /// Takes fd. output.events says which kinds go out; empty: all.
   JsonLinesSink(UniqueFd fd, const OutputConfig& output, SinkContext context, JsonLinesLimits limits = {});
 
-  /// Appends a line if its kind goes out. event.sequence counts every report, so that it is the same in all outputs
-  /// that are given the same reports. Flushes when a good batch is together; errors are flush's.
+  /// Appends a line if its kind goes out. event.sequence counts every report that is to be written, so that it is
+  /// the same in all outputs that are given the same reports. Flushes when a good batch is together; errors are flush's.
   Status write(const Report& report);
   /// Ends a batch. The only error is a reader that has gone (EPIPE): nothing will ever be written again. Any other
   /// failure, a full disk for one, loses the batch, is counted, and the next batch is tried.
@@ -49,6 +49,7 @@ class JsonLinesSink {
 
   bool reader_gone() const { return reader_gone_; }
   const JsonLinesCounters& counters() const { return counters_; }
+  std::size_t queued_bytes() const { return buffer_.size() - sent_; }
   /// After a step of the wall clock.
   void set_utc_minus_boottime(std::int64_t ns) { context_.utc_minus_boottime_ns = ns; }
 

@@ -34,7 +34,7 @@ std::string alias_bomb() {
 const std::vector<WrongConfig>& wrong_configs() {
   static const std::vector<WrongConfig> kRows = {
       {"unknown_top_level_key", "write_query: true\nbackend: []\n", "2:1",
-       "unknown key \"backend\", expected one of: backends, fronts, identity_headers, outputs, limits, write_query; did you mean "
+       "unknown key \"backend\", expected one of: backends, fronts, identity_headers, outputs, http, admin, limits, write_query; did you mean "
        "\"backends\"?"},
       {"unknown_key_of_a_backend", "backends:\n  - name: shop\n    listn: [\"127.0.0.1:1\"]\n", "3:5", "did you mean \"listen\"?"},
       {"unknown_key_of_a_match", "backends: [{name: a, match: {exe: /x}}]\n", "1:30", "unknown key \"exe\", expected one of: executable"},
@@ -92,7 +92,11 @@ const std::vector<WrongConfig>& wrong_configs() {
       {"exemptions", "write_query: false\nexemptions: [{name: probes}]\n", "2:1", "\"exemptions\" is not supported by this version"},
       {"empty_exemptions", "exemptions: []\n", "1:1", "not supported by this version"},
       {"rules", "rules: {}\n", "1:1", "not supported by this version"},
-      {"http", "http: {listen: \"127.0.0.1:9948\"}\n", "1:1", "not supported by this version"},
+      {"http_without_listen", "http: {}\n", "1:7", "\"http\" has no \"listen\", expected one"},
+      {"http_on_a_unix_socket", "http: {listen: \"unix:/run/x\"}\n", "1:16", "expected an IP address and port"},
+      {"http_without_port", "http: {listen: \"127.0.0.1\"}\n", "1:16", "expected an IP address and port"},
+      {"admin_socket_relative", "admin: {socket: x.sock}\n", "1:17", "expected an absolute path of at most 107 bytes, or none"},
+      {"explain_too_many", "limits: {explain: 65537}\n", "1:19", "expected a number from 0 to 65536"},
       {"kubernetes", "kubernetes: {}\n", "1:1", "not supported by this version"},
       {"flow_list_not_closed", "fronts: [\n", "2:1", "end of sequence flow not found"},
       {"quote_not_closed", "write_query: \"x\n", "2:1", "illegal document indicator in scalar"},

@@ -31,7 +31,9 @@ identity_headers: [X-User, X_Tenant]
 outputs:
   - {type: json, path: /var/log/mtlswatch.json, events: [request, agent]}
   - type: json
-limits: {ring_bytes: 65536, connections: 1, exchanges: 16777216}
+limits: {ring_bytes: 65536, connections: 1, exchanges: 16777216, explain: 0, identities: 5}
+http: {listen: "[::1]:9948"}
+admin: {socket: none}
 write_query: true
 )";
 
@@ -74,6 +76,10 @@ void expect_everything(const Config& config) {
   EXPECT_EQ(config.limits.ring_bytes, 65536u);
   EXPECT_EQ(config.limits.connections, 1u);
   EXPECT_EQ(config.limits.exchanges, 16777216u);
+  EXPECT_EQ(config.limits.explain, 0u);
+  EXPECT_EQ(config.limits.identities, 5u);
+  EXPECT_EQ(config.http_listen, "[::1]:9948");
+  EXPECT_EQ(config.admin_socket, "");
   EXPECT_TRUE(config.write_query);
 }
 

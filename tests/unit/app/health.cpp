@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/health.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/sink/reports.h"
+
+namespace mtlswatch {
+namespace {
+
+struct Host {
+  HealthFacts facts{.configured_backends = {"shop"}, .return_probes_are_safe = true, .libraries_attached = 1, .lost_lately = 0,
+                    .outputs_lost_lately = 0, .output_error = ""};
+  std::map<std::uint32_t, ProcessFacts> processes;
+
+  Host() {
+    processes[1] = process(1, "gunicorn");
+    processes[1].backend = "shop";
+    processes[2] = process(2, "nginx");
+    processes[2].front = true;
+    processes[2].tls_coverage = "attached";
+  }
+  AgentStatus status() const {
+    AgentStatus status;
+    status.checks = check_health(facts, processes);
+    return status;
+  }
+};
+
+TEST(Health, is_good_when_everything_is_seen) {
+  EXPECT_TRUE(Host().status().is_ready());
+  EXPECT_FALSE(Host().status().is_degraded());
+}
+
+TEST(Health, is_not_ready_without_a_configured_backend) {
+  Host host;
+  host.facts.configured_backends.push_back("billing");
+  EXPECT_FALSE(host.status().is_ready());
+  EXPECT_EQ(host.status().checks[0].detail, "no process found for: billing");
+}
+
+TEST(Health, is_degraded_but_ready_for_everything_else) {
+  std::vector<Host> hosts(5);
+  hosts[0].processes[2].tls_coverage = "blind";
+  hosts[1].facts.return_probes_are_safe = false;
+  hosts[2].facts.libraries_attached = 0;
+  hosts[3].facts.lost_lately = 1;
+  hosts[4].facts.outputs_lost_lately = 1;
+  for (const Host& host : hosts) {
+    EXPECT_TRUE(host.status().is_ready());
+    EXPECT_TRUE(host.status().is_degraded());
+  }
+}
+
+TEST(Health, names_the_front_that_cannot_be_seen) {
+  Host host;
+  host.processes[2].tls_coverage = "blind";
+  host.processes[2].tls_coverage_reason = "no symbols";
+  EXPECT_EQ(host.status().checks[1].detail, "TLS of nginx (pid 2) is blind: no symbols");
+}
+
+}  // namespace
+}  // namespace mtlswatch

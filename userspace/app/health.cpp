@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/health.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace mtlswatch {
+namespace {
+
+using Processes = std::map<std::uint32_t, ProcessFacts>;
+
+HealthCheck check(const char* name, bool ok, std::string detail) { return {name, ok, false, std::move(detail)}; }
+
+HealthCheck check_backends(const HealthFacts& facts, const Processes& processes) {
+  std::set<std::string> found;
+  for (const auto& [pid, process] : processes) {
+    if (!process.backend.empty()) found.insert(process.backend);
+  }
+  std::string missing;
+  for (const std::string& name : facts.configured_backends) {
+    if (!found.contains(name)) missing += (missing.empty() ? "" : ", ") + name;
+  }
+  HealthCheck result = check("backends", missing.empty(), fmt::format("{} found", found.size()));
+  result.needed = true;
+  if (!missing.empty()) result.detail = "no process found for: " + missing;
+  return result;
+}
+
+/// A front whose handshakes cannot be seen makes its requests unknown.
+HealthCheck check_fronts(const Processes& processes) {
+  std::size_t fronts = 0;
+  std::string blind;
+  for (const auto& [pid, process] : processes) {
+    if (!process.front) continue;
+    ++fronts;
+    if (process.tls_coverage == "attached" || process.tls_coverage.empty() || !blind.empty()) continue;
+    blind = fmt::format("TLS of {} (pid {}) is {}: {}", process.name, pid, process.tls_coverage, process.tls_coverage_reason);
+  }
+  return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} found", fronts) : blind);
+}
+
+}  // namespace
+
+std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes& processes) {
+  std::vector<HealthCheck> checks = {check_backends(facts, processes), check_fronts(processes)};
+  checks.push_back(check("handshake_probes", facts.libraries_attached > 0,
+                         facts.libraries_attached > 0 ? fmt::format("in {} libraries", facts.libraries_attached)
+                                                      : "no TLS library could be probed"));
+  checks.push_back(check("return_probes", facts.return_probes_are_safe,
+                         facts.return_probes_are_safe ? "" : "not safe on this kernel: handshakes stay unknown"));
+  checks.push_back(check("losses", facts.lost_lately == 0, fmt::format("{} in the last minute", facts.lost_lately)));
+  checks.push_back(check("outputs", facts.outputs_lost_lately == 0,
+                         fmt::format("{} events lost in the last minute{}{}", facts.outputs_lost_lately,
+                                     facts.output_error.empty() ? "" : ": ", facts.output_error)));
+  return checks;
+}
+
+}  // namespace mtlswatch

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/status.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <numeric>
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::array kRecordNames = {"connection", "io", "close", "handshake", "certificate", "process", "listener"};
+constexpr std::array kFailureNames = {"connection_state", "thread_state", "read_data", "read_certificate", "observe_process"};
+constexpr std::size_t kLibraryNames = 16;
+
+/// first: the number of names[0].
+template <std::size_t size>
+NamedCounts name_counts(const std::vector<std::uint64_t>& counts, const std::array<const char*, size>& names, std::size_t first) {
+  NamedCounts named;
+  for (std::size_t i = first; i < counts.size(); ++i) {
+    named.emplace_back(i - first < size ? names[i - first] : fmt::format("number_{}", i), counts[i]);
+  }
+  return named;
+}
+
+std::uint64_t sum(const std::vector<std::uint64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+}
+
+void count_processes(const Watcher& watcher, AgentStatus& status) {
+  for (const char* role : {"backend", "front", "server"}) {
+    for (const char* coverage : {"attached", "partly", "blind", "none"}) status.processes[{role, coverage}] = 0;
+  }
+  for (const auto& [pid, facts] : watcher.processes()) {
+    const char* role = !facts.backend.empty() ? "backend" : facts.front ? "front" : "server";
+    ++status.processes[{role, facts.tls_coverage.empty() ? "none" : facts.tls_coverage}];
+  }
+}
+
+/// A library's name is what its file says: only the usual one becomes a label.
+std::string library_label(const std::string& name, const AgentStatus& status) {
+  const bool is_usual = name.starts_with("libssl.so.") && name.size() < 20 &&
+                        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.") == std::string::npos;
+  return is_usual && status.libraries.size() < kLibraryNames ? name : "other";
+}
+
+void count_libraries(const Watcher& watcher, AgentStatus& status) {
+  for (const LibraryReport& library : watcher.libraries()) {
+    const char* state = "attached";
+    if (!library.attachment.failures.empty()) state = "partly";
+    if (library.attachment.attached == 0) state = library.failure.empty() ? "failed" : "unsupported";
+    ++status.libraries[{library_label(library.plan.name, status), state}];
+  }
+  for (const char* state : {"attached", "partly", "failed", "unsupported"}) status.libraries.try_emplace({"other", state}, 0);
+}
+
+}  // namespace
+
+AgentStatus gather_status(const StatusSources& sources) {
+  AgentStatus status;
+  status.version = MTLSWATCH_VERSION;
+  const KernelCounters kernel = sources.kernel.counters();
+  const DecoderCounters decoder = sources.pipeline.decoder().counters();
+  const Correlator& correlator = sources.pipeline.correlator();
+  status.records = name_counts(kernel.submitted, kRecordNames, 1);
+  status.kernel_failures = name_counts(kernel.failures, kFailureNames, 0);
+  status.lost = {{"ringbuf", sum(kernel.dropped)},
+                 {"decode", decoder.records_malformed + decoder.certificates_incomplete},
+                 {"correlate", decoder.connections_evicted + correlator.connections_evicted()}};
+  status.tables = {{"connections", correlator.connections(), sources.config.limits.connections, correlator.connections_evicted()},
+                   {"exchanges", correlator.exchanges(), sources.config.limits.exchanges, 0}};
+  status.maps = sources.kernel.map_fill();
+  count_processes(sources.watcher, status);
+  count_libraries(sources.watcher, status);
+  return status;
+}
+
+}  // namespace mtlswatch

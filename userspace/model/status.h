@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent knows of itself at one moment: what it counted, what it watches, what it lost. Made by app on the event
+// loop about once a second; read by the metrics, the health checks and `status`, which therefore never disagree.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "userspace/model/verdict.h"
+
+namespace mtlswatch {
+
+inline constexpr std::size_t kVerdicts = 4;
+/// 0: no final status was seen; 1 to 5: the first digit of it.
+inline constexpr std::size_t kStatusClasses = 6;
+
+/// Requests of one backend.
+struct ServiceCounts {
+  std::map<std::pair<Verdict, std::string>, std::uint64_t> requests;  ///< by verdict and event.reason
+  std::array<std::array<std::uint64_t, kStatusClasses>, kVerdicts> responses{};
+};
+
+/// The labels of a handshake. Fixed vocabularies only: nobody's name, address or path becomes a metric's label.
+struct HandshakeKind {
+  std::string proxy;        ///< a proxy known by name ("nginx"), else "other"
+  std::string outcome;      ///< success, failure, unknown
+  std::string client_cert;  ///< verified, unverified, none, failed, unknown
+  std::string tls_version;  ///< "1.0" to "1.3", unknown
+  std::string resumed;      ///< true, false, unknown
+  auto operator<=>(const HandshakeKind&) const = default;
+};
+
+struct DelayHistogram {
+  static constexpr std::array<double, 9> kBoundsS = {0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10};
+  std::array<std::uint64_t, kBoundsS.size() + 1> counts{};  ///< the last: above every bound
+  double sum_s = 0;
+};
+
+/// Everything that is counted from reports, since the agent's start.
+struct Counts {
+  std::map<std::string, ServiceCounts> services;
+  std::map<HandshakeKind, std::uint64_t> handshakes;
+  std::map<std::string, std::uint64_t> verify_failures;  ///< by fixed name of the X509_V_* code
+  DelayHistogram correlation_delay;  ///< from the response, or where none was seen the request, to the verdict
+  std::uint64_t requests = 0;
+};
+
+/// One aspect of the agent's health.
+struct HealthCheck {
+  std::string name;
+  bool ok = true;
+  bool needed = false;  ///< without it the agent is not ready; else it is degraded
+  std::string detail;   ///< why not, or the figure that shows it
+};
+
+struct OutputStatus {
+  std::string name;  ///< type and ordinal in the configuration: "json_1"
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t written = 0;
+  std::uint64_t lost = 0;
+  std::string last_error;
+};
+
+/// A table of bounded size.
+struct TableStatus {
+  std::string name;
+  std::uint64_t entries = 0;
+  std::uint64_t capacity = 0;
+  std::uint64_t evicted = 0;
+};
+
+using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;
+
+struct AgentStatus {
+  std::string version;
+  std::uint64_t started_ns = 0;
+  std::uint64_t now_ns = 0;
+  std::vector<HealthCheck> checks;
+  Counts counts;
+  NamedCounts lost;              ///< by stage
+  NamedCounts records;           ///< from the kernel, by kind
+  NamedCounts kernel_failures;   ///< helpers that failed, by place
+  std::vector<TableStatus> tables;
+  std::vector<TableStatus> maps;  ///< of the kernel side
+  std::vector<OutputStatus> outputs;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> processes;  ///< by role and TLS coverage
+  std::map<std::pair<std::string, std::string>, std::uint64_t> libraries;  ///< by library and probe state
+  std::map<std::string, std::int64_t> soonest_expiry_s;                    ///< by service
+  std::uint64_t identities = 0;  ///< distinct client names remembered
+
+  bool is_ready() const {
+    for (const HealthCheck& check : checks) {
+      if (check.needed && !check.ok) return false;
+    }
+    return true;
+  }
+  bool is_degraded() const {
+    for (const HealthCheck& check : checks) {
+      if (!check.ok) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace mtlswatch
