@@ -129,7 +129,8 @@ const std::unordered_set<ConnectionId>& Connections::ingress_of(std::uint32_t pi
   return entry == ingress_.end() ? kNone : entry->second;
 }
 
-void Connections::close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns) {
+void Connections::end_process(std::uint32_t pid, std::uint64_t time_ns) {
+  incomplete_.erase(pid);
   for_each([&](Connection& connection) {
     if (connection.opened.is_unix && connection.owner_pid == pid) close(connection, time_ns);
   });
@@ -192,7 +193,9 @@ void Connections::evict_idle() {
   std::nth_element(by_age.begin(), by_age.begin() + static_cast<std::ptrdiff_t>(count), by_age.end());
   for (std::size_t i = 0; i < count; ++i) {
     const auto entry = connections_.find(by_age[i].second);
-    unindex(entry->second);
+    const Connection& evicted = entry->second;
+    if (evicted.role == Role::kIngress && evicted.closed_ns == 0) incomplete_.insert(evicted.owner_pid);
+    unindex(evicted);
     connections_.erase(entry);
     ++evicted_;
   }

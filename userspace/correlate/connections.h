@@ -19,6 +19,7 @@ struct ResponseWitness {
   ConnectionId id = 0;         ///< the ingress connection
   std::uint64_t position = 0;  ///< where its last received turn began
   bool valid = true;  ///< false: the send went on after a blocked one, so it may belong to an older response
+  bool begins_answer = false;  ///< the first send after something was received there; else a timer may have made it
 };
 
 /// What was sent upstream between two receives: one request, for a proxy that does not pipeline.
@@ -39,6 +40,8 @@ struct Connection {
   std::uint64_t closed_ns = 0;  ///< 0: open
   std::uint64_t ended_ns = 0;   ///< end of stream was received; 0: not
   bool blocked = false;         ///< its last send left no space
+  std::uint64_t last_blocked_ns = 0;  ///< the last send that found or left it so
+  std::uint64_t unanswered_ns = 0;    ///< when the last received turn began, if nothing was sent since; else 0
   bool touched_by_loss = false;
   // Ingress
   std::optional<FirstBytes> first_bytes;
@@ -85,7 +88,10 @@ class Connections {
     for (auto& [id, connection] : connections_) visit(connection);
   }
 
-  void close_all_unix_of(std::uint32_t pid, std::uint64_t time_ns);
+  /// Whether an open ingress connection of this process had to be forgotten: what is left is not all that there are.
+  bool forgot_ingress_of(std::uint32_t pid) const { return incomplete_.contains(pid); }
+  /// Closes its Unix connections; the kernel tells of the others.
+  void end_process(std::uint32_t pid, std::uint64_t time_ns);
   /// Forgets connections closed a while ago, then the longest idle ones above the capacity.
   void sweep(std::uint64_t now_ns);
   std::size_t size() const { return connections_.size(); }
@@ -112,6 +118,7 @@ class Connections {
   EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
   std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix
   std::unordered_map<std::uint32_t, std::unordered_set<ConnectionId>> ingress_;
+  std::unordered_set<std::uint32_t> incomplete_;  ///< processes of evicted open ingress connections
 };
 
 }  // namespace mtlswatch

@@ -9,6 +9,12 @@ namespace {
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
 constexpr std::uint64_t kDiscoveryNs = 500'000'000;  ///< discovery looks at a new listener well within this
 
+/// A process that dials out over TLS is a client there, and the certificate that it is shown is a server's. Of a socket
+/// whose role is not known, a ClientHello that came in tells.
+bool serves_tls(const Connection& connection) {
+  return connection.role == Role::kIngress || (connection.role == Role::kUnknown && connection.session.client_hello);
+}
+
 }  // namespace
 
 Correlator::Correlator(const LimitsConfig& limits)
@@ -39,6 +45,7 @@ void Correlator::handle(const Turn& event, Findings& out) {
   if (!connection) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   if (event.end_of_stream) connection->ended_ns = event.time_ns;
+  if (event.first_of_turn) connection->unanswered_ns = event.is_send ? 0 : event.time_ns;
   if (!event.is_send) {
     if (event.first_of_turn) note_receive(*connection, event);
     return;
@@ -78,15 +85,18 @@ void Correlator::handle(const ResponseSeen& event, Findings& out) { exchanges_.o
 
 void Correlator::handle(const HandshakeStep& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
-  if (!connection || connection->role == Role::kEgress) return;  // the client's side of a TLS upstream
+  if (!connection || !serves_tls(*connection)) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
+  // Where the client speaks last (TLS 1.2 resumption, no tickets), a request may follow in the same turn.
+  const bool may_go_on = connection->session.state == SessionState::kEstablished && connection->unanswered_ns != 0;
+  if (may_go_on && connection->first_request_ns == 0) connection->first_request_ns = event.time_ns;
 }
 
 void Correlator::handle(const PeerCertificate& event, Findings&) {
   if (event.ssl == 0) processes_.note_late_authentication(event.actor.pid);
   Connection* connection = connections_.find(event.id);
-  if (connection && connection->role != Role::kEgress) sessions_.on_certificate(*connection, event);
+  if (connection && serves_tls(*connection)) sessions_.on_certificate(*connection, event);
 }
 
 void Correlator::handle(const ConnectionClosed& event, Findings& out) {
@@ -101,16 +111,20 @@ void Correlator::handle(const ProcessChange& event, Findings&) {
   const bool may_become_a_front = event.kind == ProcessChangeKind::kListen || (event.kind == ProcessChangeKind::kExec && event.observed);
   if (may_become_a_front) exchanges_.await_discovery(event.time_ns + kDiscoveryNs);
   if (event.kind != ProcessChangeKind::kExit) return;
-  connections_.close_all_unix_of(event.pid, event.time_ns);
+  connections_.end_process(event.pid, event.time_ns);
   witnesses_.forget(event.pid);
 }
 
 void Correlator::handle(const RecordsLost& event, Findings&) {
   last_loss_ns_ = event.to_ns;
   exchanges_.taint();
-  connections_.for_each([](Connection& connection) {
+  connections_.for_each([&](Connection& connection) {
     const bool settled = connection.session.state == SessionState::kEstablished;
-    if (connection.closed_ns == 0 && !settled) connection.touched_by_loss = true;
+    if (connection.closed_ns != 0) return;
+    if (!settled) connection.touched_by_loss = true;
+    // A request on it may be what was lost.
+    if (connection.first_request_ns == 0) connection.first_request_ns = event.from_ns;
+    if (connection.unanswered_ns == 0) connection.unanswered_ns = event.from_ns;
   });
 }
 

@@ -13,7 +13,12 @@ bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns
   const bool is_opaque = (!connection.first_bytes || *connection.first_bytes == FirstBytes::kTls) &&
                          state != SessionState::kEstablished && state != SessionState::kFailed;
   const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss || is_opaque;
-  return (began || may_have_begun) && (connection.closed_ns == 0 || connection.closed_ns >= sent_ns);
+  // A client that resets its connection does not take back what its proxy keeps in a queue. (After TLS the last thing
+  // received is usually a farewell: there the end of the stream, read by the proxy, closes the matter.)
+  const bool was_told_farewell = connection.ended_ns != 0 && connection.first_bytes == FirstBytes::kTls;
+  const bool left_its_request = connection.unanswered_ns != 0 && !was_told_farewell;
+  const bool open = connection.closed_ns == 0 || connection.closed_ns >= sent_ns;
+  return (began || may_have_begun) && (open || left_its_request);
 }
 
 // The sending of what was received at this position. Unix positions of connections that are older than the agent count
@@ -102,6 +107,9 @@ void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t 
   for (const ConnectionId id : connections_.ingress_of(upstream.owner_pid)) {
     const Connection* ingress = connections_.find(id);
     if (ingress && carried_requests_before(*ingress, sent_ns)) way.origins.push_back(origin_of(*ingress, ingress->receive_turn_position));
+  }
+  if (connections_.forgot_ingress_of(upstream.owner_pid)) {
+    way.origins.emplace_back().predates_agent = true;  // stands for those that are not known any more
   }
   std::sort(way.origins.begin(), way.origins.end(), [](const Origin& a, const Origin& b) { return a.id < b.id; });
   const auto count = static_cast<std::uint32_t>(way.origins.size());

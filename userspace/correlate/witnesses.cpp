@@ -15,6 +15,7 @@ Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn)
   if (connection.role != Role::kIngress && turn.first_of_turn) keep_turn(connection, turn);
   if (connection.role == Role::kEgress) return {};
   connection.blocked = turn.blocked;
+  if (turn.blocked || turn.resumed) connection.last_blocked_ns = turn.time_ns;
   return keep_response_witness(connection, turn);
 }
 
@@ -32,7 +33,7 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
   const bool known = std::any_of(witnesses.begin(), witnesses.end(),
                                  [&](const auto& witness) { return witness.id == connection.opened.id; });
   if (known || witnesses.size() >= kMostResponseWitnesses) return {};
-  witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed});
+  witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed, turn.first_of_turn});
   return {upstream->opened.id, answered->turn};
 }
 
@@ -44,12 +45,20 @@ const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
 
 bool Witnesses::is_run_to_completion(std::uint32_t pid) const { return processes_.find(pid).known_proxy == "nginx"; }
 
-bool Witnesses::other_ingress_blocked(std::uint32_t pid, ConnectionId except) const {
-  const auto& all = connections_.ingress_of(pid);
+bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const {
+  const bool over = is_over(upstream, turn);
+  const auto& all = connections_.ingress_of(upstream.owner_pid);
   return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
-    const Connection* connection = connections_.find(id);
-    return id != except && connection && connection->blocked && connection->closed_ns == 0;
+    const Connection* other = connections_.find(id);
+    if (!other || id == except || (other->closed_ns != 0 && other->closed_ns < turn.time_ns)) return false;
+    const bool withholds_reads = other->blocked || other->last_blocked_ns >= turn.time_ns;
+    const bool still_waits = other->unanswered_ns != 0 && other->unanswered_ns <= turn.time_ns;
+    return withholds_reads || (!over && still_waits);
   });
+}
+
+bool Witnesses::is_over(const Connection& upstream, const UpstreamTurn& turn) {
+  return upstream.turns.back().turn != turn.turn || upstream.closed_ns != 0 || upstream.ended_ns != 0;
 }
 
 void Witnesses::compare(UpstreamTurn& turn, Trust& trust, bool agree) {
@@ -62,32 +71,33 @@ WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, 
   using Kind = WitnessAnswer::Kind;
   const std::uint32_t pid = upstream.owner_pid;
   const Connection* asked = ingress(turn.request_witness.id, pid);
-  const Connection* answered = nullptr;
-  std::uint64_t answered_position = 0;
+  const ResponseWitness* answered = nullptr;
   std::size_t responses = 0;
   for (const ResponseWitness& witness : turn.response_witnesses) {
-    const Connection* connection = witness.valid ? ingress(witness.id, pid) : nullptr;
-    if (!connection) continue;
-    answered = connection;
-    answered_position = witness.position;
+    if (!witness.valid || !ingress(witness.id, pid)) continue;
+    answered = &witness;
     ++responses;
   }
   if (responses == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
   if (responses > 1) return {};
   Trust& trust = trust_[pid];
   const bool run_to_completion = is_run_to_completion(pid);
-  compare(turn, trust, asked == answered);
-  if (asked == answered) {
+  const bool agree = asked && asked->opened.id == answered->id;
+  compare(turn, trust, agree);
+  if (agree) {
     const bool trusted = run_to_completion || trust.disagreements == 0;
     if (!trusted) return {};
-    return {Kind::kExact, answered->opened.id, turn.request_witness.position, "request+response"};
+    return {Kind::kExact, answered->id, turn.request_witness.position, "request+response"};
   }
   // A run-to-completion loop answers the client in the very callback that read the upstream's response, whoever was
-  // read from when the request went out (delays, subrequests). Only a client that withholds reads escapes that.
-  if (run_to_completion && !other_ingress_blocked(pid, answered->opened.id)) {
-    return {Kind::kExact, answered->opened.id, answered_position, "response"};
-  }
-  return {};
+  // read from when the request went out (delays, subrequests). But its timers send too, after any receive: a farewell, a
+  // delayed or failed answer to somebody else. So the whole response is waited for, in which the true client shows too.
+  if (!run_to_completion || turn.response_witnesses.size() > 1) return {};
+  const bool over = is_over(upstream, turn);
+  if (!over && !is_final) return {Kind::kPending, 0, 0, "none"};
+  if (!over && !answered->begins_answer) return {};
+  if (other_may_be_answered(upstream, turn, answered->id)) return {};
+  return {Kind::kExact, answered->id, answered->position, "response"};
 }
 
 }  // namespace mtlswatch

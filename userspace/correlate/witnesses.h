@@ -54,7 +54,10 @@ class Witnesses {
   void compare(UpstreamTurn& turn, Trust& trust, bool agree);
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
   bool is_run_to_completion(std::uint32_t pid) const;
-  bool other_ingress_blocked(std::uint32_t pid, ConnectionId except) const;
+  /// Whether this turn's response may go, or have gone, to another ingress connection without a witness.
+  bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const;
+  /// All of the turn's response has been read.
+  static bool is_over(const Connection& upstream, const UpstreamTurn& turn);
 
   Connections& connections_;
   const ProcessDirectory& processes_;

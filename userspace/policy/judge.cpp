@@ -116,13 +116,24 @@ Reason Judge::from_remote(const SettledExchange& exchange, const std::string& na
   if (!configured || !configured->proxies) {
     return backends_with_front_.contains(name) ? Reason::kDirectConnection : Reason::kPeerNotMonitored;
   }
+  return is_remote_proxy(way.peer.ip, name) ? Reason::kPeerNotMonitored : Reason::kDirectConnection;
+}
+
+// What a configured proxy of another host took, it may have taken with a verified certificate.
+bool Judge::is_remote_proxy(const IpAddress& address, const std::string& name) const {
+  const BackendConfig* configured = backend(name);
+  if (!configured || !configured->proxies || addresses_.contains(address)) return false;
   const auto& proxies = *configured->proxies;
-  const bool is_proxy =
-      std::any_of(proxies.begin(), proxies.end(), [&](const Cidr& range) { return range.contains(way.peer.ip); });
-  return is_proxy ? Reason::kPeerNotMonitored : Reason::kDirectConnection;
+  return std::any_of(proxies.begin(), proxies.end(), [&](const Cidr& range) { return range.contains(address); });
 }
 
 Reason Judge::of_origin(const Origin& origin, const SettledExchange& exchange) const {
+  const Reason reason = of_ingress(origin, exchange);
+  const bool speaks_for_others = reason == Reason::kPlaintextIngress || reason == Reason::kNoClientCertificate;
+  return speaks_for_others && is_remote_proxy(origin.source.ip, exchange.process.backend) ? Reason::kPeerNotMonitored : reason;
+}
+
+Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) const {
   if (is_plaintext(origin)) {
     const bool may_hide_a_front = origin.peer_process && origin.peer_process->front;
     return may_hide_a_front ? Reason::kAmbiguous : Reason::kPlaintextIngress;

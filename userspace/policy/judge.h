@@ -32,6 +32,8 @@ class Judge {
   Reason from_stranger(const SettledExchange& exchange) const;
   Reason from_remote(const SettledExchange& exchange, const std::string& backend) const;
   Reason of_origin(const Origin& origin, const SettledExchange& exchange) const;
+  Reason of_ingress(const Origin& origin, const SettledExchange& exchange) const;
+  bool is_remote_proxy(const IpAddress& address, const std::string& backend) const;
   Reason of_session(const Origin& origin, const SettledExchange& exchange) const;
   bool is_intermediary(const Certificate& certificate, const std::string& backend) const;
   const BackendConfig* backend(const std::string& name) const;

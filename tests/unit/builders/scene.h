@@ -26,7 +26,7 @@ inline Certificate leaf(const std::string& name) {
 
 class Scene {
  public:
-  Scene() {
+  explicit Scene(const LimitsConfig& limits = {}) : correlator(limits) {
     ProcessFacts nginx;
     nginx.pid = kNginx;
     nginx.name = "nginx";
@@ -133,6 +133,14 @@ class Scene {
     give(event);
   }
 
+  /// A send that no request asked for: a farewell, an answer that goes on.
+  void send_more(ConnectionId id, Witness witness) {
+    Turn event = turn(kNginx, id, true, 1, 0);
+    event.first_of_turn = false;
+    event.witness = witness;
+    give(event);
+  }
+
   void request(ConnectionId backend, std::uint64_t position, const std::string& path = "/") {
     RequestSeen seen;
     seen.time_ns = ++now_ns;
@@ -155,8 +163,7 @@ class Scene {
     return out.exchanges.size() == 1 ? out.exchanges.front() : kNone;
   }
 
-  LimitsConfig limits;
-  Correlator correlator{limits};
+  Correlator correlator;
   Findings out;
   std::uint64_t now_ns = 1'000'000'000;
 

@@ -64,6 +64,8 @@ TEST(Attribution, in_nginx_the_response_witness_outweighs_a_delayed_request) {
   scene.request(backend, 7000);
   scene.response(backend);
   scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+  EXPECT_TRUE(scene.out.exchanges.empty()) << "somebody else may yet be answered";
+  scene.pass(2'100 * kMs);
   const Provenance& way = scene.settled().provenance;
   EXPECT_EQ(way.attribution.method, "response");
   EXPECT_EQ(way.origins.at(0).id, alice);

@@ -80,8 +80,9 @@ TEST(Exchange, under_way_during_a_loss_is_tainted_and_later_ones_are_not) {
 
 TEST(Exchange, above_the_limit_is_settled_at_once_and_memory_stays_bounded) {
   Scene scene;
-  scene.limits.exchanges = 4;
-  Correlator small(scene.limits);
+  LimitsConfig limits;
+  limits.exchanges = 4;
+  Correlator small(limits);
   Findings out;
   for (std::uint64_t i = 0; i < 100; ++i) {
     RequestSeen seen;

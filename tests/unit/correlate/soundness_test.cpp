@@ -34,5 +34,139 @@ TEST(Soundness, a_certificate_outside_a_handshake_makes_the_processs_sessions_un
   EXPECT_TRUE(scene.settled().provenance.origins[0].identity_may_have_changed);
 }
 
+/// A request of which nothing but its way from the proxy to Django was seen.
+std::pair<ConnectionId, ConnectionId> ask_from(Scene& scene, Witness request_witness) {
+  const auto [upstream, backend] = scene.upstream(5000);
+  scene.send(upstream, 1, 7000, request_witness);
+  scene.request(backend, 7000);
+  scene.response(backend);
+  return {upstream, backend};
+}
+
+std::vector<ConnectionId> candidates_after(Scene& scene) {
+  scene.pass(2'100 * kMs);
+  EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
+  std::vector<ConnectionId> ids;
+  for (const Origin& origin : scene.settled().provenance.origins) ids.push_back(origin.id);
+  return ids;
+}
+
+// nginx reads the response's head, keeps it back until the body comes, and meanwhile says farewell to somebody idle.
+TEST(Soundness, a_farewell_by_a_timer_is_no_answer) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(alice, 2, 300);
+  scene.send(alice, 2, 900, {});
+  scene.receive(mallory, 2, 300);
+  const auto [upstream, backend] = ask_from(scene, Witness{mallory, 2, 300});
+  scene.send_more(alice, Witness{upstream, 1, 1});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+// The same with an answer that a timer gives: what limit_req delayed, or a 504.
+TEST(Soundness, an_answer_by_a_timer_to_somebody_who_waits_is_not_this_one) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(alice, 2, 300);
+  scene.receive(mallory, 2, 300);
+  const auto [upstream, backend] = ask_from(scene, Witness{mallory, 2, 300});
+  scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+TEST(Soundness, a_client_that_withheld_reads_for_a_while_may_be_the_one_who_asked) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(alice, 2, 300);
+  scene.receive(mallory, 2, 300);
+  const auto [upstream, backend] = ask_from(scene, {});
+  Turn blocked = scene.turn(kNginx, mallory, true, 3, 50);
+  blocked.blocked = true;
+  scene.give(blocked);
+  scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+  Turn late = scene.turn(kNginx, mallory, true, 3, 50);
+  late.resumed = true;
+  late.first_of_turn = false;
+  scene.give(late);
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+// TLS 1.2 resumption: the client's Finished comes last, and its first request begins no turn of its own.
+TEST(Soundness, a_request_in_the_turn_that_ends_the_handshake_makes_a_candidate) {
+  Scene scene;
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  const ConnectionId mallory = scene.tls_client(40001);
+  scene.receive(mallory, 2, 300);
+  scene.finish_handshake(mallory, 0, std::nullopt);
+  ask_from(scene, {});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+TEST(Soundness, a_server_that_a_process_dials_is_not_its_client) {
+  Scene scene;
+  for (const Role role : {Role::kEgress, Role::kUnknown}) {
+    const ConnectionId dialled = scene.connection(kNginx, role, tcp("10.0.0.1", 5000), tcp("192.0.2.1", 443));
+    scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, dialled, 1, 0, leaf("server")});
+    scene.finish_handshake(dialled, 1, 0);
+  }
+  EXPECT_TRUE(scene.out.handshakes.empty());
+}
+
+TEST(Soundness, a_client_that_resets_its_connection_leaves_its_request_in_the_queue) {
+  Scene scene;
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(mallory, 2, 300);
+  scene.give(ConnectionClosed{++scene.now_ns, mallory});
+  ask_from(scene, {});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+TEST(Soundness, a_client_that_was_answered_and_left_is_no_candidate) {
+  Scene scene;
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  const ConnectionId bob = scene.plaintext_client(40001);
+  scene.receive(bob, 2, 300);
+  scene.send(bob, 2, 900, {});
+  scene.give(ConnectionClosed{++scene.now_ns, bob});
+  ask_from(scene, {});
+  EXPECT_EQ(candidates_after(scene), std::vector{alice});
+}
+
+TEST(Soundness, a_loss_may_have_swallowed_the_first_request_of_an_idle_client) {
+  Scene scene;
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 1});
+  scene.pass(10);
+  scene.receive(alice, 2, 300);
+  ask_from(scene, {});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+TEST(Soundness, a_forgotten_client_still_counts) {
+  LimitsConfig limits;
+  limits.connections = 32;
+  Scene scene(limits);
+  scene.make_proxy_unknown();
+  scene.client_without_certificate(40001);
+  for (std::uint16_t port = 0; port < 40; ++port) scene.verified_client(static_cast<std::uint16_t>(41000 + port), "alice");
+  scene.pass(1'100 * kMs);
+  ask_from(scene, {});
+  scene.pass(2'100 * kMs);
+  ASSERT_FALSE(scene.settled().provenance.origins.empty());
+  EXPECT_TRUE(scene.settled().provenance.origins.front().predates_agent);
+}
+
 }  // namespace
 }  // namespace mtlswatch

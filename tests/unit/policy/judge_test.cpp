@@ -193,6 +193,20 @@ TEST_F(JudgeTest, remote_peers_follow_the_configured_proxies) {
   EXPECT_EQ(reason(from_remote("192.0.2.7")), Reason::kDirectConnection);
 }
 
+TEST_F(JudgeTest, what_a_configured_proxy_of_another_host_brings_to_a_local_front_is_not_accused) {
+  config.backends.resize(1);
+  config.backends[0].name = "shop";
+  config.backends[0].proxies = std::vector<Cidr>{*parse_cidr("203.0.113.0/24"), *parse_cidr("127.0.0.1")};
+  EXPECT_EQ(reason(through_front(plaintext_origin())), Reason::kPeerNotMonitored);
+  Origin origin = verified_origin();
+  origin.session.presented = false;
+  EXPECT_EQ(reason(through_front(origin)), Reason::kPeerNotMonitored);
+  EXPECT_EQ(reason(through_front(verified_origin())), Reason::kVerifiedClientCertificate);
+  origin = plaintext_origin();
+  origin.source = tcp("127.0.0.1", 40000);
+  EXPECT_EQ(reason(through_front(origin)), Reason::kPlaintextIngress) << "this host's own clients are no remote peers";
+}
+
 TEST_F(JudgeTest, without_a_list_a_remote_peer_is_accused_only_where_a_local_front_is_known) {
   Judge one(config, addresses);
   EXPECT_EQ(one.judge(from_remote("192.0.2.7")).reason, Reason::kPeerNotMonitored);
