@@ -11,6 +11,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <iterator>
 
 #include "mtlswatch.skel.h"
 #include "userspace/base/unique_fd.h"
@@ -45,6 +46,19 @@ std::uint64_t count_entries(const bpf_map* map) {
     ++count;
   }
   return count;
+}
+
+template <typename Programs>
+bpf_program* program_for(const Programs& programs, ProbePurpose purpose, bool with_return_probes) {
+  switch (purpose) {
+    case ProbePurpose::kHandshakeEntry: return programs.on_handshake;
+    case ProbePurpose::kHandshakeReturn: return with_return_probes ? programs.on_handshake_return : nullptr;
+    case ProbePurpose::kCertificate: return programs.on_certificate;
+    case ProbePurpose::kVerifyResult: return programs.on_verify_result;
+    case ProbePurpose::kError: return programs.on_error;
+    case ProbePurpose::kErrorLegacy: return programs.on_error_legacy;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -88,21 +102,12 @@ Status Kernel::attach() {
 }
 
 LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes) {
-  const auto& programs = skeleton_->progs;
-  const auto program_for = [&](ProbePurpose purpose) -> bpf_program* {
-    switch (purpose) {
-      case ProbePurpose::kHandshakeEntry: return programs.on_handshake;
-      case ProbePurpose::kHandshakeReturn: return with_return_probes ? programs.on_handshake_return : nullptr;
-      case ProbePurpose::kCertificate: return programs.on_certificate;
-      case ProbePurpose::kVerifyResult: return programs.on_verify_result;
-      case ProbePurpose::kError: return programs.on_error;
-      case ProbePurpose::kErrorLegacy: return programs.on_error_legacy;
-    }
-    return nullptr;
-  };
   LibraryAttachment result;
+  std::vector<Link> links;
+  // Without the certificates, a handshake with one would look like a handshake without: then nothing is said of it.
+  bool sees_certificates = false, misses_certificates = false;
   for (const ProbePoint& point : plan.points) {
-    bpf_program* program = program_for(point.purpose);
+    bpf_program* program = program_for(skeleton_->progs, point.purpose, with_return_probes);
     if (!program) {
       result.failures.push_back(point.symbol + ": return probes are not safe on this kernel");
       continue;
@@ -110,13 +115,19 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
     LIBBPF_OPTS(bpf_uprobe_opts, options);
     options.retprobe = point.placement == ProbePlacement::kFunctionReturn;
     Link link(bpf_program__attach_uprobe_opts(program, -1, path.c_str(), point.file_offset, &options));
+    (link ? sees_certificates : misses_certificates) |= point.purpose == ProbePurpose::kCertificate;
     if (!link) {
       result.failures.push_back(system_error(point.symbol, errno).message);
       continue;
     }
     ++result.attached;
-    library_links_.push_back(std::move(link));
+    links.push_back(std::move(link));
   }
+  if (!sees_certificates || misses_certificates) {
+    result.attached = 0;
+    return result;
+  }
+  std::move(links.begin(), links.end(), std::back_inserter(library_links_));
   return result;
 }
 
