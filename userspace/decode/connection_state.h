@@ -21,6 +21,7 @@ struct ConnectionState {
   bool predates = true;      ///< its beginning was not seen
   bool opaque = false;       ///< upgraded to another protocol
   bool request_seen = false;
+  bool status_seen = false;  ///< its responses begin with status lines
   std::uint32_t unanswered = 0;  ///< requests without a final status
   std::unique_ptr<RequestFramer> framer;           ///< at a backend
   std::unique_ptr<ConnectionBeginning> beginning;  ///< at a front, until all is learnt

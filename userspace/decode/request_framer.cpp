@@ -6,6 +6,7 @@
 
 #include "userspace/decode/characters.h"
 #include "userspace/decode/request_line.h"
+#include "userspace/decode/uwsgi_head.h"
 
 namespace mtlswatch {
 namespace {
@@ -13,18 +14,10 @@ namespace {
 constexpr std::size_t kHeadBytes = MTLSWATCH_BACKEND_PREFIX_BYTES;
 constexpr std::uint64_t kLongestTcpBody = 1u << 30;  // beyond, 32-bit positions do not tell where it ends
 
-/// Index after the blank line that ends a head, 0 if it has not come. Bare LF ends a line too (RFC 9112 section 2.2).
-std::size_t head_end(std::string_view text, std::size_t from) {
-  for (std::size_t feed = text.find('\n', from); feed != std::string_view::npos; feed = text.find('\n', feed + 1)) {
-    std::size_t next = feed + 1;
-    if (next < text.size() && text[next] == '\r') ++next;
-    if (next < text.size() && text[next] == '\n') return next + 1;
-  }
-  return 0;
-}
-
 bool begins_request(std::span<const std::uint8_t> bytes) {
-  return guess_request(as_text(bytes)).answer == RequestGuess::Answer::kYes;
+  const std::string_view text = as_text(bytes);
+  if (may_be_uwsgi(text)) return read_uwsgi_packet(text).state == UwsgiState::kRecognised;
+  return guess_request(text).answer == RequestGuess::Answer::kYes;
 }
 
 }  // namespace
@@ -116,13 +109,11 @@ std::size_t RequestFramer::take_head(const Piece& piece, std::size_t at, std::ve
   const std::size_t room = std::min(fresh.size(), kHeadBytes - prior);
   if (prior != 0) head_.insert(head_.end(), fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(room));
   const std::string_view text = prior == 0 ? as_text(fresh.first(room)) : as_text(head_);
-  const std::size_t end = head_end(text, prior > 2 ? prior - 2 : 0);
-  const std::string_view head = end != 0 ? text.substr(0, end) : text;
+  const HeadExtent extent = measure_head(text, prior);
+  const std::string_view head = extent.end != 0 ? text.substr(0, extent.end) : text;
   parser_.keep(head, BufferMask(mask, prior, at));
-  const LineState line = read_request_line(head).state;
-  const bool rejected = line == LineState::kInvalid || line == LineState::kUnsupported;
-  if (end != 0 || rejected || head.size() == kHeadBytes) {
-    end_head(head, end != 0, out);
+  if (extent.end != 0 || extent.rejected || head.size() == kHeadBytes) {
+    end_head(head, extent.end != 0, out);
   } else if (prior == 0) {
     head_.assign(fresh.begin(), fresh.end());
   }
@@ -144,6 +135,8 @@ std::size_t RequestFramer::begin_head(const Piece& piece, std::size_t at, ByteMa
 void RequestFramer::end_head(std::string_view text, bool complete, std::vector<FramedRequest>& out) {
   ParsedHead parsed = parser_.parse(text, complete);
   const BodyFraming body = parsed.body;
+  const bool uwsgi = may_be_uwsgi(text) && parsed.head.state != HeadState::kUnsupported;
+  after_body_ = uwsgi ? State::kLost : State::kHead;
   out.push_back({head_time_ns_, head_position_, std::move(parsed.head)});
   in_head_ = false;
   head_ = {};
@@ -151,25 +144,26 @@ void RequestFramer::end_head(std::string_view text, bool complete, std::vector<F
   chunks_ = {};
   switch (body.kind) {
     case BodyFraming::Kind::kNone:
-      state_ = State::kHead;
+      state_ = after_body_;
       break;
     case BodyFraming::Kind::kLength:
-      state_ = body_left_ == 0 ? State::kHead : State::kBody;
+      state_ = body_left_ == 0 ? after_body_ : State::kBody;
       break;
     case BodyFraming::Kind::kChunked:
       state_ = State::kChunked;
       break;
     case BodyFraming::Kind::kUnknown:
-      state_ = State::kLost;
+      state_ = uwsgi ? State::kOpaque : State::kLost;
       break;
   }
+  if (uwsgi && state_ == State::kChunked) state_ = State::kOpaque;  // the server leaves the framing to the application
   if (wraps_ && body_left_ > kLongestTcpBody) state_ = State::kLost;
 }
 
 std::size_t RequestFramer::take_body(std::size_t available) {
   const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(available, body_left_));
   body_left_ -= taken;
-  if (body_left_ == 0) state_ = State::kHead;
+  if (body_left_ == 0) state_ = after_body_;
   return taken;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts one direction of one backend connection into requests: RFC 9112. Owned by the connection's state; one thread.
+// Cuts one direction of one backend connection into requests: HTTP/1.x (RFC 9112) or uwsgi. Owned by the connection's state; one thread.
 //
 //   state     accepts                                     emits                goes to
 //   kHead     bytes of a head, leading CR LF dropped      the head, when       kHead (no body), kBody, kChunked,
@@ -7,8 +7,10 @@
 //   kBody     Content-Length bytes, also uncaptured ones  nothing              kHead
 //   kChunked  a chunked body, RFC 9112 section 7.1        nothing              kHead, kLost
 //   kLost     nothing until a turn begins with what       nothing              kHead
-//             looks like a request line
+//             looks like a request
 //   kOpaque   everything, for good (after 101)            nothing              -
+//   A connection carries one request in the uwsgi protocol: behind it kLost stands for kHead, and kOpaque for a body
+//   whose end is not known.
 #pragma once
 
 #include <mtlswatch/event.h>
@@ -79,6 +81,7 @@ class RequestFramer {
   std::uint64_t head_time_ns_ = 0;
   std::uint64_t head_position_ = 0;
   std::uint64_t body_left_ = 0;
+  State after_body_ = State::kHead;  ///< kLost behind a uwsgi request
   ChunkedBody chunks_;
   std::uint64_t turn_bytes_ = 0;  ///< captured since the turn began: the kernel side stops at its budget
 };

@@ -113,6 +113,17 @@ Target split_target(std::string_view target, bool complete) {
   return parts;
 }
 
+void keep_target(std::string_view target, bool complete, std::size_t start, const BufferMask& mask) {
+  const auto index = [&](std::string_view part) { return start + static_cast<std::size_t>(part.data() - target.data()); };
+  const Target parts = split_target(target, complete);
+  mask.keep(start, start + scheme_bytes(target));
+  if (!parts.user.empty()) mask.keep(index(parts.authority) - 1, index(parts.authority));
+  if (parts.authority_complete && !parts.authority.empty()) {
+    mask.keep(index(parts.authority), index(parts.authority) + parts.authority.size());
+  }
+  mask.keep(index(parts.path), index(parts.path) + parts.path.size() + (parts.path_complete ? 1 : 0));
+}
+
 void keep_request_line(const RequestLine& line, std::string_view text, const BufferMask& mask) {
   if (!mask.wanted()) return;
   const bool decided_against = line.state == LineState::kInvalid || line.state == LineState::kUnsupported;
@@ -121,16 +132,10 @@ void keep_request_line(const RequestLine& line, std::string_view text, const Buf
     if (!decided_against) mask.keep(0, std::min(text.size(), kMethodBytes));
     return;
   }
-  const auto index = [text](std::string_view part) { return static_cast<std::size_t>(part.data() - text.data()); };
-  const Target target = split_target(line.target, line.target_complete);
-  const std::size_t start = index(line.target);
+  const auto start = static_cast<std::size_t>(line.target.data() - text.data());
   const std::size_t after = start + line.target.size();
-  mask.keep(0, start + scheme_bytes(line.target));
-  if (!target.user.empty()) mask.keep(index(target.authority) - 1, index(target.authority));
-  if (target.authority_complete && !target.authority.empty()) {
-    mask.keep(index(target.authority), index(target.authority) + target.authority.size());
-  }
-  mask.keep(index(target.path), index(target.path) + target.path.size() + (target.path_complete ? 1 : 0));
+  mask.keep(0, start);
+  keep_target(line.target, line.target_complete, start, mask);
   if (line.target_complete) {
     const std::size_t end = line.state == LineState::kComplete ? line.size
                             : decided_against                  ? line.offence

@@ -44,6 +44,10 @@ RequestGuess guess_request(std::string_view text);
 /// masked line reads the same but for the query.
 void keep_request_line(const RequestLine& line, std::string_view text, const BufferMask& mask);
 
+/// Marks what may be recorded of a target that begins at index start: all but query and user information. complete: its
+/// end was seen.
+void keep_target(std::string_view target, bool complete, std::size_t start, const BufferMask& mask);
+
 /// A request target's parts. All are views into it.
 struct Target {
   std::string_view user;       ///< absolute form: user information with its '@'

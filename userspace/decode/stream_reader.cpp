@@ -86,14 +86,17 @@ void StreamReader::emit_requests(ConnectionState& connection, const mtlswatch_io
   framed_.clear();
 }
 
-/// A status line answers a request. Bytes that are none count as an answer only where requests are known to be spoken.
+/// A status line answers a request. Bytes that are none count as an answer only where requests are known to be spoken and
+/// no status line has ever been seen: else they continue a response, whatever was read in between (a body that is read
+/// while it is answered, requests read ahead).
 void StreamReader::read_response(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out,
                                  ByteMask* mask) {
   if (connection.opaque || piece.length == 0) return;
   const int status = read_status(as_text(piece.bytes));
   if (mask != nullptr && status != 0) mask->keep(0, kStatusBytes);
   const bool spoken = connection.request_seen || (connection.role == Role::kIngress && !connection.predates);
-  if (status == 0 && !(piece.turn_start && spoken)) return;
+  if (status == 0 && (connection.status_seen || !piece.turn_start || !spoken)) return;
+  connection.status_seen |= status != 0;
   if (is_interim(status)) return;
   if (connection.framer && connection.unanswered == 0) {
     connection.framer->cut_head(framed_);  // it is answered: no more of it will be read

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -160,6 +161,14 @@ inline RawRecord process_record(std::uint32_t change, std::uint32_t pid = 10, st
   record.change = change;
   record.parent_pid = parent_pid;
   return raw(record, MTLSWATCH_KIND_PROCESS);
+}
+
+/// The captured data of an io record; empty for every other.
+inline std::string data_of(const RawRecord& record) {
+  mtlswatch_io io{};
+  std::memcpy(&io, record.data(), std::min(record.size(), sizeof io));
+  if (io.header.kind != MTLSWATCH_KIND_IO) return {};
+  return {record.begin() + sizeof io, record.begin() + sizeof io + io.captured_bytes};
 }
 
 }  // namespace mtlswatch::test

@@ -144,6 +144,27 @@ TEST_F(DecoderTest, tells_an_answer_that_is_no_http) {
   EXPECT_EQ(all<ResponseSeen>()[0].status, 0);
 }
 
+TEST_F(DecoderTest, tells_one_answer_of_a_body_that_is_read_while_it_is_answered) {
+  decode(test::connection_record());
+  const std::string head = "POST /a HTTP/1.1\r\nContent-Length: 20\r\n\r\n";
+  decode(test::io_record({.position = 0, .flags = kReceive, .data = head}));
+  decode(test::io_record({.flags = kSend, .data = "HTTP/1.1 200 OK\r"}));
+  decode(test::io_record({.position = head.size(), .turn = 2, .flags = kReceive, .length = 10}));
+  decode(test::io_record({.turn = 2, .flags = kSend, .length = 5}));
+  EXPECT_EQ(all<ResponseSeen>().size(), 1u);
+}
+
+TEST_F(DecoderTest, does_not_answer_a_request_read_ahead_with_the_rest_of_another_response) {
+  decode(test::connection_record());
+  decode(test::io_record({.position = 0, .flags = kReceive, .data = kHead}));
+  decode(test::io_record({.flags = kSend, .data = "HTTP/1.1 200 OK\r"}));
+  decode(test::io_record({.position = kHead.size(), .turn = 2, .flags = kReceive, .data = kHead}));
+  decode(test::io_record({.turn = 2, .flags = kSend, .length = 5000}));
+  decode(test::io_record({.turn = 2, .flags = kSend & ~MTLSWATCH_IO_TURN, .data = "HTTP/1.1 404 Not"}));
+  ASSERT_EQ(all<ResponseSeen>().size(), 2u);
+  EXPECT_EQ(all<ResponseSeen>()[1].status, 404);
+}
+
 TEST_F(DecoderTest, tells_an_unfinished_head_before_its_answer) {
   decode(test::connection_record());
   decode(test::io_record({.flags = kReceive, .data = "GET /a HTTP/1.1\r\nHost: h\r\nX: "}));
