@@ -212,6 +212,8 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   const auto* process = header->kind == MTLSWATCH_KIND_PROCESS ? as<mtlswatch_process>(bytes) : nullptr;
   if (!process) return;
   if (process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
+  const bool is_new_worker = process->change == MTLSWATCH_PROCESS_FORK && (process->observed & MTLSWATCH_OBSERVED_BACKEND);
+  if (is_new_worker) want_scan(header->time_ns + kAfterListenNs);
   if (process->change != MTLSWATCH_PROCESS_EXEC) return;
   want_scan(header->time_ns + (process->observed ? kAfterListenNs : kAfterExecNs));
   if (!was_known) return;

@@ -109,7 +109,9 @@ void Correlator::handle(const ConnectionClosed& event, Findings& out) {
 void Correlator::handle(const ProcessChange& event, Findings&) {
   processes_.apply(event);
   const bool may_become_a_front = event.kind == ProcessChangeKind::kListen || (event.kind == ProcessChangeKind::kExec && event.observed);
-  if (may_become_a_front) exchanges_.await_discovery(event.time_ns + kDiscoveryNs);
+  // A backend's new child may be its router: what was learnt of its master says where the child no longer listens.
+  const bool may_be_a_router = event.kind == ProcessChangeKind::kFork && !processes_.find(event.pid).backend.empty();
+  if (may_become_a_front || may_be_a_router) exchanges_.await_discovery(event.time_ns + kDiscoveryNs);
   if (event.kind != ProcessChangeKind::kExit) return;
   connections_.end_process(event.pid, event.time_ns);
   witnesses_.forget(event.pid);

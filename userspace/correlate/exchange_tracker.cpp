@@ -4,6 +4,23 @@
 #include <algorithm>
 
 namespace mtlswatch {
+namespace {
+
+bool listens_at(const ProcessFacts& process, const Endpoint& server) {
+  return std::any_of(process.listeners.begin(), process.listeners.end(), [&](const Endpoint& listener) {
+    return listener.path == server.path && listener.port == server.port;
+  });
+}
+
+/// Whether the peer is the backend's own front part, uwsgi's http router: a sibling of the worker that listens, but not
+/// where the worker was reached. (A worker that asks its own backend, SSRF for one, listens there itself.)
+bool is_own_router(const ProcessFacts& peer, const ProcessFacts& worker, const Endpoint& server) {
+  const bool siblings = !worker.backend.empty() && peer.backend == worker.backend && peer.pid != worker.pid &&
+                        peer.parent_pid == worker.parent_pid && peer.executable == worker.executable;
+  return siblings && !peer.listeners.empty() && !listens_at(peer, server) && listens_at(worker, server);
+}
+
+}  // namespace
 
 void ExchangeTracker::on_request(const RequestSeen& event, std::vector<SettledExchange>& settled) {
   Exchange exchange;
@@ -99,6 +116,9 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
     if ((!is_settled || may_be_a_front) && !is_final) return false;
   }
   exchange.settled = true;
+  const auto& peer = facts.provenance.peer_process;
+  // What the router read is the exchange; handing it to a worker is not another one.
+  if (peer && is_own_router(*peer, processes_.find(facts.request.actor.pid), facts.server)) return true;
   settled.push_back(facts);
   return true;
 }

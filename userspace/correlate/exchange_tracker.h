@@ -19,7 +19,8 @@ namespace mtlswatch {
 ///   begun    -- kWithoutResponseNs       --> settled    without a status
 ///   answered -- evidence complete        --> settled    but not while it is open who is a front: await_discovery
 ///   answered -- deadline, or connection gone --> settled    with what evidence there is
-/// A settled exchange leaves; each leaves exactly once.
+/// A settled exchange leaves; each leaves exactly once. Only what a backend's own router hands to its workers does not
+/// leave: it was an exchange of the router's.
 class ExchangeTracker {
  public:
   ExchangeTracker(Connections& connections, const ProcessDirectory& processes, ProvenanceTracer& tracer,

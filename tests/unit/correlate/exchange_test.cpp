@@ -94,5 +94,79 @@ TEST(Exchange, above_the_limit_is_settled_at_once_and_memory_stays_bounded) {
   EXPECT_GE(out.exchanges.size(), 96u);
 }
 
+/// A worker of uwsgi at 127.0.0.1:8000, and a process of the same backend that connects to it.
+class UwsgiRouter : public testing::Test {
+ protected:
+  static constexpr std::uint32_t kRouter = 30, kMaster = 5;
+
+  UwsgiRouter() {
+    peer_.pid = kRouter;
+    ProcessFacts worker = peer_;
+    worker.pid = kDjango;
+    worker.listeners = {tcp("127.0.0.1", 8000)};
+    scene_.give(ProcessKnown{worker});
+  }
+  std::size_t exchanges() {
+    scene_.give(ProcessKnown{peer_});
+    const Endpoint router = tcp("127.0.0.1", 5000), worker = tcp("127.0.0.1", 8000);
+    scene_.connection(kRouter, Role::kEgress, router, worker);
+    const ConnectionId accepted = scene_.connection(kDjango, Role::kIngress, worker, router);
+    scene_.request(accepted, 7000);
+    scene_.response(accepted);
+    scene_.pass(3'000 * kMs);
+    return scene_.out.exchanges.size();
+  }
+
+  ProcessFacts peer_ = [] {
+    ProcessFacts facts;
+    facts.parent_pid = kMaster;
+    facts.backend = "shop";
+    facts.executable = "/usr/bin/uwsgi-core";
+    facts.listeners = {tcp("127.0.0.1", 9000)};
+    return facts;
+  }();
+  Scene scene_;
+};
+
+TEST_F(UwsgiRouter, hands_over_an_exchange_that_is_told_where_the_router_read_it) { EXPECT_EQ(exchanges(), 0u); }
+
+TEST_F(UwsgiRouter, that_was_just_forked_is_waited_for) {
+  ProcessFacts master = peer_;
+  master.pid = kMaster;
+  master.listeners = {tcp("127.0.0.1", 8000), tcp("127.0.0.1", 9000)};
+  scene_.give(ProcessKnown{master});
+  scene_.give(ProcessChange{scene_.now_ns, kRouter, ProcessChangeKind::kFork, kMaster, true});
+  const Endpoint router = tcp("127.0.0.1", 5000), worker = tcp("127.0.0.1", 8000);
+  scene_.connection(kRouter, Role::kEgress, router, worker);
+  const ConnectionId accepted = scene_.connection(kDjango, Role::kIngress, worker, router);
+  scene_.request(accepted, 7000);
+  scene_.response(accepted);
+  scene_.pass(100 * kMs);
+  EXPECT_TRUE(scene_.out.exchanges.empty());
+  scene_.give(ProcessKnown{peer_});
+  scene_.pass(3'000 * kMs);
+  EXPECT_TRUE(scene_.out.exchanges.empty());
+}
+
+TEST_F(UwsgiRouter, is_none_if_it_listens_where_the_worker_does) {
+  peer_.listeners.push_back(tcp("127.0.0.1", 8000));
+  EXPECT_EQ(exchanges(), 1u) << "a worker that asks its own backend";
+}
+
+TEST_F(UwsgiRouter, is_none_if_it_does_not_listen) {
+  peer_.listeners.clear();
+  EXPECT_EQ(exchanges(), 1u) << "a spooler";
+}
+
+TEST_F(UwsgiRouter, is_none_if_it_is_a_workers_child) {
+  peer_.parent_pid = kDjango;
+  EXPECT_EQ(exchanges(), 1u);
+}
+
+TEST_F(UwsgiRouter, is_none_if_it_serves_something_else) {
+  peer_.backend = "till";
+  EXPECT_EQ(exchanges(), 1u);
+}
+
 }  // namespace
 }  // namespace mtlswatch
