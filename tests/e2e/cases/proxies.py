@@ -87,18 +87,6 @@ def _check_own_tls(fronts, visitors, agent, score):
     return ports
 
 
-def _without_unnamed(truths, ports, events, score):
-    """An agent that cannot read the uwsgi protocol may say so: one unknown for each request, which has no name then."""
-    unnamed = [event for event in events if get(event, "event.reason") == "unsupported_backend_protocol"]
-    if not unnamed:
-        return truths, events
-    over_uwsgi = [truth for truth in truths if truth.destination_port in ports]
-    score.check(f"one unsupported_backend_protocol for each of {len(over_uwsgi)} requests over the uwsgi protocol",
-                len(unnamed) == len(over_uwsgi), len(unnamed))
-    return ([truth for truth in truths if truth.destination_port not in ports],
-            [event for event in events if event not in unnamed])
-
-
 def _visit_own_tls(lab):
     fronts = [lab.front(kind, mode) for kind in (GunicornTls, UvicornTls, UwsgiTls) for mode in ("required", "optional")]
     visitors = [FrontVisitor(lab.pki, Ledger(), front) for front in fronts]
@@ -118,8 +106,8 @@ def run(lab, score):
     for visitor in own_visitors:
         _one_by_one(visitor, 1)  # uwsgi's router closes after one request
     check_ground([cell for visitor in visitors for cell in visitor.cells], fronts, score)
-    by_uwsgi = {door.port for front in fronts if front.name == "nginx-uwsgi" for door in front.doors}
-    check_backends([truth for truth in ledger.requests if truth.destination_port not in by_uwsgi], lab.backends, score)
+    unlogged = {door.port for front in fronts if front.name == "nginx-uwsgi" for door in front.doors}
+    check_backends([truth for truth in ledger.requests if truth.destination_port not in unlogged], lab.backends, score)
     if not agent.runs:
         print(f"      {len(ledger.requests)} requests, not judged: no agent")
         return
@@ -127,6 +115,5 @@ def run(lab, score):
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)
     own_ports = _check_own_tls(own_fronts, own_visitors, agent, score) if lab.full else set()
-    truths, events = _without_unnamed(ledger.requests, by_uwsgi, agent.events, score)
-    judge_fronts(truths, [event for event in events if get(event, "server.port") not in own_ports
+    judge_fronts(ledger.requests, [event for event in agent.events if get(event, "server.port") not in own_ports
                           and get(event, "destination.port") not in own_ports], score, "proxies")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.agent import Agent, NoAgent
 from lab.check import get, judge_handshakes, judge_requests
+from lab.django_kinds import start_kind
 from lab.django_server import start_gunicorn, start_runserver, start_uwsgi
 from lab.ground_truth import check_backends, check_front, fill_verify_codes
 from lab.nginx import Nginx
@@ -49,6 +50,12 @@ class Laboratory(contextlib.ExitStack):
 
     def uwsgi(self):
         backend = start_uwsgi(self.directory)
+        self.callback(backend.stop)
+        return backend
+
+    def server(self, kind):
+        """kind: one of lab.django_kinds."""
+        backend = start_kind(self.directory, kind)
         self.callback(backend.stop)
         return backend
 

@@ -16,6 +16,7 @@ class Upstream:
     name: str
     server: str  # as nginx writes it: "127.0.0.1:8000", "unix:/run/app.sock"
     keepalive: bool = True
+    protocol: str = "http"  # or "uwsgi"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Listener:
     http2: bool = False
     address: str = "127.0.0.1"
     limit_requests: bool = False  # limit_req with a delay: nginx queues requests
+    upgrade: bool = False  # WebSockets are passed on
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     port: int = field(default_factory=free_port)
 
@@ -58,6 +60,11 @@ http {{
 """
 
 
+# Identity as request headers, and as variables of nginx's own.
+_UWSGI_IDENTITY = ("include /etc/nginx/uwsgi_params; uwsgi_param HTTP_X_SSL_CLIENT_VERIFY $ssl_client_verify; "
+                   "uwsgi_param SSL_CLIENT_S_DN $ssl_client_s_dn; uwsgi_param SSL_CLIENT_SERIAL $ssl_client_serial;")
+
+
 def _upstream_text(upstream):
     keepalive = "keepalive 16; keepalive_requests 10000;" if upstream.keepalive else ""
     return f"upstream {upstream.name} {{ server {upstream.server}; {keepalive} }}"
@@ -74,6 +81,10 @@ def _server_text(listener, pki):
     flags = (" ssl" if listener.tls else "") + (" http2" if listener.http2 else "")
     version = "1.1" if listener.upstream.keepalive else "1.0"
     forward = f"proxy_pass http://{listener.upstream.name}; proxy_http_version {version};"
+    if listener.upstream.protocol == "uwsgi":
+        forward = f"uwsgi_pass {listener.upstream.name}; {_UWSGI_IDENTITY}"
+    if listener.upgrade:
+        forward += ' proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;'
     limit = "limit_req zone=queue burst=10000;" if listener.limit_requests else ""
     authorize = "auth_request /auth;" if listener.authorize else ""
     inner = (f"location = /auth {{ internal; {forward} proxy_pass_request_body off; "

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers of several shapes. Every response says which process gave it and what path it saw."""
+import asyncio
 import os
 import time
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
 
 def name_the_worker(get_response):
     def middleware(request):
         response = get_response(request)
+        if request.method == "HEAD" and not response.streaming:
+            response.content = b""  # not every server takes it off
         response["X-Worker-Pid"] = os.getpid()
         response["X-Seen-Path"] = request.path
         return response
@@ -35,3 +38,22 @@ def allow(_request):
 
 def big(_request):
     return HttpResponse(b"0123456789abcdef" * 16384, content_type="text/plain")
+
+
+async def nap(_request):
+    """Under ASGI the answers of many connections interleave."""
+    await asyncio.sleep(0.02)
+    return JsonResponse({"nap": True})
+
+
+def early(_request):
+    """Answers without a look at the body."""
+    return JsonResponse({"early": True})
+
+
+def lies(_request):
+    """A body in pieces, each of which looks like a response."""
+    pieces = [b"HTTP/1.1 500 Lie\r\n\r\n"] * 3
+    response = StreamingHttpResponse(iter(pieces), content_type="text/plain")
+    response["Content-Length"] = sum(map(len, pieces))
+    return response
