@@ -44,7 +44,7 @@ Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_
       watcher_(options.config, kernel_, return_probes_are_safe),
       context_(host_context()),
       addresses_(host_addresses()),
-      pipeline_(options.config, addresses_, [this](Report& report) { on_report(report); }),
+      pipeline_(options.config, addresses_, context_.utc_minus_boottime_ns, [this](Report& report) { on_report(report); }),
       introspection_({config_, kernel_, watcher_, pipeline_}, context_, return_probes_are_safe),
       scrubber_(decoder_config(options.config)) {
   context_.write_query = options.config.write_query;
@@ -67,6 +67,7 @@ Status Agent::open_outputs(const AgentOptions& options) {
   std::vector<OutputConfig> outputs = options.config.outputs;
   if (outputs.empty()) outputs.emplace_back();
   for (const OutputConfig& output : outputs) {
+    if (output.type != "json") return Error{"output \"" + output.type + "\" is not there yet"};
     auto sink = JsonLinesSink::open(output, context_);
     if (!sink) return sink.error();
     sinks_.push_back(std::move(*sink));

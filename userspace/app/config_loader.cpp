@@ -10,7 +10,11 @@
 #include <map>
 #include <utility>
 
+#include "userspace/app/config_outputs.h"
+#include "userspace/app/config_overrides.h"
+#include "userspace/app/config_policy.h"
 #include "userspace/app/config_sections.h"
+#include "userspace/app/config_values.h"
 #include "userspace/base/unique_fd.h"
 
 namespace mtlswatch {
@@ -21,11 +25,14 @@ class ConfigReader {
  public:
   Status read_file(const std::string& file);
   Status read_text(const std::string& text, const std::string& name);
+  Status read_override(const Override& item);
   Config take() { return std::move(config_); }
 
  private:
   Status read_root(const YamlNode& root);
   Status read_named_backend(const YamlNode& node);
+  Status read_named_exemption(const YamlNode& node);
+  Status read_once(const char* what, const std::string& name, const YamlNode& node);
   Status read_limits(const YamlNode& node);
   YamlReader once(const std::string& key, YamlReader read);
   std::string place_text(YamlPlace place) const {
@@ -35,7 +42,7 @@ class ConfigReader {
   Config config_;
   std::string file_;
   std::map<std::string, std::string> scalar_places_;
-  std::map<std::string, std::string> backend_places_;
+  std::map<std::string, std::string> named_places_;  ///< "backend shop"
 };
 
 /// Reads value unless another file has set key already. Twice in one file is a duplicate key.
@@ -50,10 +57,21 @@ YamlReader ConfigReader::once(const std::string& key, YamlReader read) {
 Status ConfigReader::read_named_backend(const YamlNode& node) {
   BackendConfig& backend = config_.backends.emplace_back();
   if (const auto status = read_backend(node, backend); !status) return status;
+  return read_once("backend", backend.name, node);
+}
+
+Status ConfigReader::read_named_exemption(const YamlNode& node) {
+  ExemptionConfig& exemption = config_.exemptions.emplace_back();
+  if (const auto status = read_exemption(node, exemption); !status) return status;
+  return read_once("exemption", exemption.name, node);
+}
+
+/// Remembers where the thing of that name is defined; twice is an error.
+Status ConfigReader::read_once(const char* what, const std::string& name, const YamlNode& node) {
   const YamlPlace place = find_value(node, "name")->place;
-  const auto [earlier, first] = backend_places_.emplace(backend.name, place_text(place));
+  const auto [earlier, first] = named_places_.emplace(what + (" " + name), place_text(place));
   if (first) return Done{};
-  return yaml_error(place, "backend \"" + backend.name + "\" is already defined at " + earlier->second + ", expected another name");
+  return yaml_error(place, what + (" \"" + name) + "\" is already defined at " + earlier->second + ", expected another name");
 }
 
 Status ConfigReader::read_limits(const YamlNode& node) {
@@ -73,7 +91,7 @@ Status ConfigReader::read_root(const YamlNode& root) {
   if (root.kind != YamlNode::Kind::kMapping) return yaml_expected(root, "a mapping");
   // An operator must not believe in an exemption that does nothing: these are refused at their key, even when empty.
   for (const auto& entry : root.entries) {
-    static const std::vector<std::string> kUnsupported = {"exemptions", "rules", "kubernetes"};
+    static const std::vector<std::string> kUnsupported = {"kubernetes"};
     if (std::find(kUnsupported.begin(), kUnsupported.end(), entry.key) == kUnsupported.end()) continue;
     return yaml_error(entry.key_place, "\"" + entry.key + "\" is not supported by this version, expected it to be absent");
   }
@@ -85,6 +103,8 @@ Status ConfigReader::read_root(const YamlNode& root) {
              {"fronts", list_of([this](const YamlNode& node) { return read_front(node, config_.fronts.emplace_back()); })},
              {"identity_headers",
               list_of([this](const YamlNode& node) { return read_header_name(node, config_.identity_headers); })},
+             {"exemptions", list_of([this](const YamlNode& node) { return read_named_exemption(node); })},
+             {"rules", list_of([this](const YamlNode& node) { return read_rule(node, config_.rules.emplace_back()); })},
              {"outputs", list_of([this](const YamlNode& node) { return read_output(node, config_.outputs.emplace_back()); })},
              {"http", once("http", [this](const YamlNode& node) { return read_http(node, config_.http_listen); })},
              {"admin", once("admin", [this](const YamlNode& node) { return read_admin(node, config_.admin_socket); })},
@@ -127,6 +147,25 @@ Status ConfigReader::read_text(const std::string& text, const std::string& name)
   return status ? status : in_file(status.error());
 }
 
+/// Forgets what the files said of the key, then reads the value as if a file had it.
+Status ConfigReader::read_override(const Override& item) {
+  file_ = item.name;
+  scalar_places_.erase(item.key);
+  scalar_places_.erase(item.key.substr(0, item.key.find('.')));
+  if (item.key == "backends") config_.backends.clear();
+  if (item.key == "fronts") config_.fronts.clear();
+  if (item.key == "identity_headers") config_.identity_headers.clear();
+  if (item.key == "exemptions") config_.exemptions.clear();
+  if (item.key == "rules") config_.rules.clear();
+  if (item.key == "outputs") config_.outputs.clear();
+  if (item.key == "backends" || item.key == "exemptions") {
+    std::erase_if(named_places_, [&](const auto& entry) { return item.key.starts_with(entry.first.substr(0, entry.first.find(' '))); });
+  }
+  const auto tree = override_tree(item);
+  const auto status = tree ? read_root(*tree) : Status(tree.error());
+  return status ? status : Error{item.name + ":" + status.error().message};
+}
+
 /// The *.yaml files of a directory in name order; hidden ones are left out. A directory that is absent has none.
 Result<std::vector<std::string>> drop_in_files(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
@@ -158,6 +197,15 @@ Result<Config> load_config(const LoadOptions& options) {
   files.insert(files.end(), drop_ins->begin(), drop_ins->end());
   for (const auto& each : files) {
     if (const auto status = reader.read_file(each); !status) return status.error();
+  }
+  std::vector<Override> overrides = environment_overrides(options.environment);
+  for (const std::string& setting : options.settings) {
+    auto item = parse_override(setting);
+    if (!item) return item.error();
+    overrides.push_back(std::move(*item));
+  }
+  for (const Override& item : overrides) {
+    if (const auto status = reader.read_override(item); !status) return status.error();
   }
   return reader.take();
 }

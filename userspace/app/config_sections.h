@@ -11,9 +11,6 @@
 
 namespace mtlswatch {
 
-YamlReader into_number(std::uint32_t& target, std::uint32_t lowest, std::uint32_t highest);
-YamlReader into_flag(bool& target);
-
 /// A power of two from 64 KiB to 1 GiB.
 Status read_ring_bytes(const YamlNode& node, std::uint32_t& target);
 /// Appends one name to target.
@@ -22,7 +19,6 @@ Status read_header_name(const YamlNode& node, std::vector<std::string>& target);
 /// On success the name is not empty, and there is a listen address or a match.
 Status read_backend(const YamlNode& node, BackendConfig& backend);
 Status read_front(const YamlNode& node, FrontConfig& front);
-Status read_output(const YamlNode& node, OutputConfig& output);
 /// target: an IP address and port.
 Status read_http(const YamlNode& node, std::string& target);
 /// target: a path, or empty for "none".

@@ -52,20 +52,78 @@ void write_match(std::string& text, const BackendMatch& match) {
   condition("uid", match.uid ? std::to_string(*match.uid) : "");
 }
 
+const char* word_of(RequestsWritten requests) {
+  if (requests == RequestsWritten::kAll) return "all";
+  return requests == RequestsWritten::kViolations ? "violations" : "sampled";
+}
+
+std::string flow_list_or_none(const std::vector<std::string>& list) { return list.empty() ? "" : flow_list(list); }
+
+std::string number_or_none(const std::optional<std::uint32_t>& number) { return number ? std::to_string(*number) : ""; }
+
+std::string path_text(const PathPolicy& policy) {
+  const AccessPolicy& access = policy.access;
+  std::string text = "{path: " + quoted(policy.path);
+  if (access.is_public) text += ", require: nothing";
+  if (!access.issuers.empty()) text += ", issuers: " + flow_list(access.issuers);
+  if (!access.subjects.empty()) text += ", subjects: " + flow_list(access.subjects);
+  return text + "}";
+}
+
 void write_backend(std::string& text, const BackendConfig& backend) {
   text += "  - name: " + quoted(backend.name) + "\n";
   line(text, "listen", backend.listen.empty() ? "" : flow_list(backend.listen));
   if (backend.match) write_match(text, *backend.match);
   line(text, "proxies", backend.proxies ? flow_list(*backend.proxies) : "");
-  line(text, "intermediaries", backend.intermediaries.empty() ? "" : flow_list(backend.intermediaries));
-  line(text, "requests", backend.requests == RequestsWritten::kAll ? "all" : "violations");
+  line(text, "intermediaries", flow_list_or_none(backend.intermediaries));
+  line(text, "requests", word_of(backend.requests));
+  line(text, "sample", std::to_string(backend.sample));
+  line(text, "require", backend.access.is_public ? "nothing" : "authenticated");
+  line(text, "issuers", flow_list_or_none(backend.access.issuers));
+  line(text, "subjects", flow_list_or_none(backend.access.subjects));
+  if (!backend.paths.empty()) text += "    paths:\n";
+  for (const PathPolicy& policy : backend.paths) text += "      - " + path_text(policy) + "\n";
+}
+
+void write_exemption(std::string& text, const ExemptionConfig& exemption) {
+  text += "  - name: " + quoted(exemption.name) + "\n";
+  line(text, "owner", quoted(exemption.owner));
+  line(text, "reason", quoted(exemption.reason));
+  line(text, "expires", quoted(exemption.expires));
+  line(text, "backend", quoted_or_none(exemption.backend));
+  if (exemption.process) {
+    line(text, "process", "{executable: " + quoted(exemption.process->executable) + ", uid: " + std::to_string(exemption.process->uid) +
+                              ", cgroup: " + quoted(exemption.process->cgroup) + "}");
+  }
+  line(text, "source", exemption.source ? text_of(*exemption.source) : "");
+  line(text, "method", quoted(exemption.method));
+  line(text, "path", quoted(exemption.path));
+  line(text, "enabled", exemption.enabled ? "true" : "false");
+}
+
+void write_rule(std::string& text, const RuleConfig& rule) {
+  text += "  - rule: " + quoted(rule.rule) + "\n";
+  line(text, "enabled", !rule.enabled ? "" : *rule.enabled ? "true" : "false");
+  line(text, "threshold", number_or_none(rule.threshold));
+  line(text, "window", number_or_none(rule.window_s));
+  line(text, "days", number_or_none(rule.days));
+  line(text, "summary_after", number_or_none(rule.summary_after_s));
+  line(text, "resolve_after", number_or_none(rule.resolve_after_s));
 }
 
 void write_output(std::string& text, const OutputConfig& output) {
-  static const std::vector<std::string> kAllEvents = {"request", "handshake", "alert", "agent"};
   text += "  - type: " + output.type + "\n";
-  line(text, "path", quoted(output.path));
-  line(text, "events", flow_list(output.events.empty() ? kAllEvents : output.events));
+  if (output.type == "json") line(text, "path", quoted(output.path));
+  line(text, "url", quoted_or_none(output.url));
+  if (output.type == "syslog") line(text, "address", text_of(output.address));
+  if (output.type != "alertmanager") line(text, "events", flow_list(events_of(output)));
+  line(text, "ca_file", quoted_or_none(output.ca_file));
+  line(text, "certificate_file", quoted_or_none(output.certificate_file));
+  line(text, "key_file", quoted_or_none(output.key_file));
+  line(text, "token_file", quoted_or_none(output.token_file));
+  line(text, "secret_file", quoted_or_none(output.secret_file));
+  if (output.type != "json") line(text, "queue", std::to_string(output.queue));
+  if (output.type == "alertmanager") line(text, "resend", std::to_string(output.resend_s));
 }
 
 /// The name of a list and its items; "key: []" when there are none.
@@ -86,6 +144,8 @@ std::string effective_config(const Config& config) {
     line(to, "uid", front.uid ? std::to_string(*front.uid) : "");
   });
   text += "identity_headers: " + flow_list(config.identity_headers) + "\n";
+  write_list(text, "exemptions", config.exemptions, write_exemption);
+  write_list(text, "rules", config.rules, write_rule);
   write_list(text, "outputs", outputs, write_output);
   if (!config.http_listen.empty()) text += "http:\n  listen: " + quoted(config.http_listen) + "\n";
   text += "admin:\n  socket: " + (config.admin_socket.empty() ? "none" : quoted(config.admin_socket)) + "\n";

@@ -45,6 +45,13 @@ struct ValueOf {
     if (key == "action") return report.action;
     return key == "id" ? report.event_id : "";
   }
+  std::string operator()(const AlertReport& report) const {
+    if (key == "dataset") return "alert";
+    if (key == "reason") return report.reason;
+    if (key == "backend") return report.backend;
+    if (key == "action") return report.rule_name;
+    return key == "id" ? report.event_id : "";
+  }
 };
 
 }  // namespace

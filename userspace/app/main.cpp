@@ -2,6 +2,7 @@
 // The command line: which command, with which options. What they do is in commands.h.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -31,6 +32,8 @@ void log_to_standard_error(const std::string& level) {
 void add_config_option(CLI::App* command, Arguments& arguments) {
   command->add_option("-c,--config", arguments.run.config.file, "Configuration file (default /etc/mtlswatch/mtlswatch.yaml)")
       ->envname("MTLSWATCH_CONFIG");
+  command->add_option("--set", arguments.run.config.settings, "KEY=VALUE above the files and the environment, as limits.connections=9000")
+      ->allow_extra_args(false);
 }
 
 void add_commands(CLI::App& app, Arguments& arguments) {
@@ -77,5 +80,6 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? mtlswatch::kExitOk : mtlswatch::kExitUsage;
   }
   log_to_standard_error(arguments.log_level);
+  arguments.run.config.environment = environ;
   return run_command(app.get_subcommands().front()->get_name(), arguments);
 }

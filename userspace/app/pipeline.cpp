@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "userspace/base/event_id.h"
+#include "userspace/policy/access.h"
 #include "userspace/policy/claims.h"
 
 namespace mtlswatch {
@@ -11,12 +12,23 @@ namespace {
 
 constexpr std::uint64_t kLossReportNs = 1'000'000'000;
 
-std::unordered_set<std::string> violations_only(const Config& config) {
-  std::unordered_set<std::string> names;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+/// The same requests on every run: the id decides.
+bool is_sampled(const std::string& event_id, std::uint32_t one_in) {
+  std::uint64_t digits = 0;
+  for (const char digit : event_id.substr(event_id.size() - 8)) digits = digits * 16 + static_cast<std::uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+  return digits % one_in == 0;
+}
+
+/// Whether the outputs get it. What violates policy, and what is exempt from it, always goes out.
+bool is_written(const Config& config, const RequestReport& report) {
+  if (report.verdict != Verdict::kAuthenticated || !report.violations.empty()) return true;
   for (const BackendConfig& backend : config.backends) {
-    if (backend.requests == RequestsWritten::kViolations) names.insert(backend.name);
+    if (backend.name != report.backend || backend.requests == RequestsWritten::kAll) continue;
+    return backend.requests == RequestsWritten::kSampled && is_sampled(report.event_id, backend.sample);
   }
-  return names;
+  return true;
 }
 
 }  // namespace
@@ -29,12 +41,20 @@ DecoderConfig decoder_config(const Config& config) {
   return decoder;
 }
 
-Pipeline::Pipeline(const Config& config, HostAddresses addresses, OnReport on_report)
+Pipeline::Pipeline(const Config& config, HostAddresses addresses, std::int64_t utc_minus_boottime_ns, OnReport on_report)
     : on_report_(std::move(on_report)),
       decoder_(decoder_config(config)),
       correlator_(config.limits),
+      config_(config),
+      utc_minus_boottime_ns_(utc_minus_boottime_ns),
       judge_(config, std::move(addresses)),
-      violations_only_(violations_only(config)) {}
+      rules_(config.rules, utc_minus_boottime_ns) {}
+
+void Pipeline::reconfigure(const Config& config) {
+  config_ = config;
+  judge_.reconfigure(config);
+  rules_.reconfigure(config.rules);
+}
 
 void Pipeline::record(std::span<const std::uint8_t> bytes) {
   events_.clear();
@@ -46,6 +66,8 @@ void Pipeline::process(const ProcessFacts& facts) { handle(ProcessKnown{facts});
 
 void Pipeline::tick(std::uint64_t now_ns) {
   handle(Tick{now_ns});
+  rules_.tick(now_ns, alerts_);
+  hand_on_alerts();
   if (lost_ == 0 || now_ns < loss_reported_ns_ + kLossReportNs) return;
   AgentReport report;
   report.time_ns = now_ns;
@@ -53,7 +75,7 @@ void Pipeline::tick(std::uint64_t now_ns) {
   report.action = "agent-loss";
   report.records_lost = lost_;
   report.message = fmt::format("{} kernel records were lost; requests under way then are unknown", lost_);
-  emit(std::move(report));
+  hand_on(std::move(report));
   loss_reported_ns_ = now_ns;
   lost_ = 0;
 }
@@ -65,20 +87,39 @@ void Pipeline::finish(std::uint64_t now_ns) {
 
 void Pipeline::handle(const Event& event) {
   if (const auto* loss = std::get_if<RecordsLost>(&event)) report_loss(*loss);
+  if (const auto* known = std::get_if<ProcessKnown>(&event)) rules_.on_process(known->facts);
+  const auto* change = std::get_if<ProcessChange>(&event);
+  if (change && change->kind == ProcessChangeKind::kExit) rules_.on_exit(change->pid);
   findings_.handshakes.clear();
   findings_.exchanges.clear();
   correlator_.on(event, findings_);
-  for (HandshakeReport& handshake : findings_.handshakes) emit(std::move(handshake));
-  for (const SettledExchange& exchange : findings_.exchanges) {
-    RequestReport report = judge_.judge(exchange);
-    report.event_id = event_id(report.time_ns, exchange.request.id, exchange.request.position);
-    const bool is_violation = report.verdict != Verdict::kAuthenticated && report.verdict != Verdict::kExempt;
-    report.is_written = is_violation || !violations_only_.contains(report.backend);
-    emit(std::move(report));
-  }
+  for (HandshakeReport& handshake : findings_.handshakes) hand_on(std::move(handshake));
+  for (const SettledExchange& exchange : findings_.exchanges) report(exchange);
 }
 
-void Pipeline::emit(Report report) { on_report_(report); }
+void Pipeline::report(const SettledExchange& exchange) {
+  RequestReport report = judge_.judge(exchange);
+  report.event_id = event_id(report.time_ns, exchange.request.id, exchange.request.position);
+  apply_policy(config_, (static_cast<std::int64_t>(report.time_ns) + utc_minus_boottime_ns_) / kSecondNs, report);
+  report.is_written = is_written(config_, report);
+  hand_on(std::move(report));
+}
+
+template <typename T>
+void Pipeline::hand_on(T report) {
+  rules_.see(report, alerts_);
+  Report outward(std::move(report));
+  on_report_(outward);
+  hand_on_alerts();
+}
+
+void Pipeline::hand_on_alerts() {
+  for (AlertReport& alert : alerts_) {
+    Report outward(std::move(alert));
+    on_report_(outward);
+  }
+  alerts_.clear();
+}
 
 void Pipeline::report_loss(const RecordsLost& loss) {
   if (lost_ == 0) loss_from_ns_ = loss.from_ns;

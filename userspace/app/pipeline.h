@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data path, in one place: decode -> correlate -> policy -> reports. Live and replayed input are the same three
+// The data path, in one place: decode -> correlate -> policy -> reports, and what the rules make of them. Live and replayed input are the same three
 // calls, so a recording gives what the host gave.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 #include "userspace/correlate/correlator.h"
@@ -14,6 +13,7 @@
 #include "userspace/model/config.h"
 #include "userspace/model/verdict.h"
 #include "userspace/policy/judge.h"
+#include "userspace/policy/rules_engine.h"
 
 namespace mtlswatch {
 
@@ -25,7 +25,11 @@ class Pipeline {
   /// The report is the receiver's: it may keep it by moving it.
   using OnReport = std::function<void(Report&)>;
 
-  Pipeline(const Config& config, HostAddresses addresses, OnReport on_report);
+  /// utc_minus_boottime_ns: for what is said in calendar time, the ends of certificates and exemptions.
+  Pipeline(const Config& config, HostAddresses addresses, std::int64_t utc_minus_boottime_ns, OnReport on_report);
+
+  /// Takes over what may change while it runs: policy, exemptions, rules, which requests are written.
+  void reconfigure(const Config& config);
 
   /// One record as the kernel wrote it.
   void record(std::span<const std::uint8_t> bytes);
@@ -41,14 +45,21 @@ class Pipeline {
 
  private:
   void handle(const Event& event);
-  void emit(Report report);
+  void report(const SettledExchange& exchange);
   void report_loss(const RecordsLost& loss);
+  /// Hands it on, then whatever alerts the rules make of it.
+  template <typename T>
+  void hand_on(T report);
+  void hand_on_alerts();
 
   OnReport on_report_;
   Decoder decoder_;
   Correlator correlator_;
+  Config config_;
+  std::int64_t utc_minus_boottime_ns_;
   Judge judge_;
-  std::unordered_set<std::string> violations_only_;  ///< backends whose authenticated requests are not written
+  RuleEngine rules_;
+  std::vector<AlertReport> alerts_;
   std::vector<Event> events_;
   Findings findings_;
   std::uint64_t lost_ = 0;           ///< not reported yet

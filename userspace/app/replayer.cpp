@@ -64,6 +64,10 @@ Status Replayer::on_header(const Frame& frame) {
 Status Replayer::on_config(const Frame& frame) {
   auto config = parse_config({frame.payload.begin(), frame.payload.end()}, "recorded configuration");
   if (!config) return config.error();
+  if (pipeline_) {  // the agent was told to read it again
+    pipeline_->reconfigure(*config);
+    return Done{};
+  }
   SinkContext context;
   context.agent_version = header_->version;
   context.agent_id = header_->host_id;
@@ -76,7 +80,7 @@ Status Replayer::on_config(const Frame& frame) {
   auto sink = JsonLinesSink::open(OutputConfig{}, context);
   if (!sink) return sink.error();
   sink_.emplace(std::move(*sink));
-  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, [this](Report& report) {
+  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, header_->boot_to_utc_ns, [this](Report& report) {
     if (const Status status = sink_->write(report); !status) spdlog::debug("{}", status.error().message);
   });
   return Done{};

@@ -64,6 +64,16 @@ const char* text(Confidence confidence) {
   return "none";
 }
 
+const char* text(Severity severity) {
+  switch (severity) {
+    case Severity::kLow: return "low";
+    case Severity::kMedium: return "medium";
+    case Severity::kHigh: return "high";
+    case Severity::kCritical: return "critical";
+  }
+  return "medium";
+}
+
 const char* text(Reason reason) { return row(reason).text; }
 Verdict verdict_of(Reason reason) { return row(reason).verdict; }
 

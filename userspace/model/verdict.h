@@ -101,6 +101,14 @@ struct Claim {
   std::string result;  ///< "matches", "contradicts", "names_proxy" (a proxy's certificate), "not_checked"
 };
 
+/// The exemption that a request was let through by.
+struct AppliedExemption {
+  std::string name;  ///< "public_path" for a path that is public on purpose
+  std::string owner;
+  std::string reason;
+  std::string expires;
+};
+
 struct Attribution {
   std::string method = "none";  ///< "request+response", "response", "candidates", "peer", "none"
   Confidence confidence = Confidence::kNone;
@@ -128,7 +136,40 @@ struct RequestReport {
   std::vector<Claim> claims;
   std::optional<Certificate> certificate;  ///< the origin's leaf; absent for one_of
   std::optional<Session> origin;           ///< the origin's session, where there is exactly one
+  /// Verdict kExempt only; reason then says what it would have been.
+  std::optional<AppliedExemption> exemption;
+  /// What policy objects to in an authenticated request: "unexpected_issuer", "unexpected_subject",
+  /// "certificate_expired" (after its handshake).
+  std::vector<std::string> violations;
   bool is_written = true;  ///< false: its backend's configuration leaves it out of the outputs; it is counted all the same
+};
+
+enum class Severity { kLow, kMedium, kHigh, kCritical };
+const char* text(Severity severity);  ///< "low", "medium", "high", "critical"
+
+/// One incident of one rule: its beginning, a summary while it goes on, or its end.
+struct AlertReport {
+  std::uint64_t time_ns = 0;
+  std::string event_id;
+  std::string rule_id;      ///< "MTLS-1001"
+  std::string rule_name;    ///< "mtls-bypass"; event.action too
+  std::string description;  ///< of the rule
+  Severity severity = Severity::kLow;
+  std::string state;        ///< "first", "summary", "resolved"
+  std::string fingerprint;  ///< of the incident: the same in all its alerts, and after a restart
+  std::string message;      ///< one plain sentence
+  std::string reason;       ///< what of the rule it was: "no_client_certificate", "expired", ...
+  std::string cause;        ///< the likely one, where the rule can tell
+  std::string backend;
+  std::optional<Endpoint> source;
+  std::optional<Endpoint> destination;
+  std::optional<ProcessFacts> process;  ///< the stranger, or the front
+  std::optional<Certificate> certificate;
+  std::uint64_t first_seen_ns = 0;
+  std::uint64_t last_seen_ns = 0;
+  std::uint64_t count = 0;            ///< sightings so far
+  std::uint64_t suppressed = 0;       ///< incidents that the rate limit kept back since the alert before
+  std::vector<std::string> evidence;  ///< ids of events: the first few and the last
 };
 
 /// One distinct client name, as `status` and the identity summary show it.
@@ -157,6 +198,6 @@ struct AgentReport {
   std::uint64_t identities_known = 0;    ///< identity-summary: how many there are
 };
 
-using Report = std::variant<HandshakeReport, RequestReport, AgentReport>;
+using Report = std::variant<HandshakeReport, RequestReport, AgentReport, AlertReport>;
 
 }  // namespace mtlswatch

@@ -24,6 +24,8 @@ class Judge {
   Judge(const Config& config, HostAddresses addresses) : config_(config), addresses_(std::move(addresses)) {}
 
   RequestReport judge(const SettledExchange& exchange);
+  /// What it has learnt about backends stays.
+  void reconfigure(const Config& config) { config_ = config; }
 
  private:
   Reason reason_for(const SettledExchange& exchange, RequestReport& report);

@@ -26,6 +26,7 @@ struct EventEnvelope {
   std::string id;
   std::uint64_t start_ns = 0;  ///< 0: unknown
   std::uint64_t end_ns = 0;
+  int severity = 0;  ///< 0: none
 };
 
 /// @timestamp, message, event, ecs, agent and host.
@@ -33,6 +34,7 @@ void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnv
 
 void write_handshake(JsonWriter& json, const SinkContext& context, const HandshakeReport& report);
 void write_request(JsonWriter& json, const SinkContext& context, const RequestReport& report);
+void write_alert(JsonWriter& json, const SinkContext& context, const AlertReport& report);
 void write_agent(JsonWriter& json, const SinkContext& context, const AgentReport& report);
 /// mtlswatch.identities: whose certificates were seen, the most frequent first.
 void write_identities(JsonWriter& json, const SinkContext& context, const AgentReport& report);

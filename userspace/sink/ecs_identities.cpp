@@ -6,10 +6,6 @@
 namespace mtlswatch {
 namespace {
 
-std::string utc(const SinkContext& context, std::uint64_t boottime_ns) {
-  return utc_microseconds(static_cast<std::int64_t>(boottime_ns) + context.utc_minus_boottime_ns);
-}
-
 void write_identity(JsonWriter& json, const SinkContext& context, const IdentitySeen& seen) {
   const auto object = json.item_object();
   json.text("common_name", seen.common_name);

@@ -7,11 +7,6 @@
 namespace mtlswatch {
 namespace {
 
-std::string utc(const SinkContext& context, std::uint64_t boottime_ns) {
-  return utc_microseconds(
-      static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(context.utc_minus_boottime_ns)));
-}
-
 void write_words(JsonWriter& json, const char* key, std::span<const char* const> words) {
   const auto list = json.array(key);
   for (const char* word : words) json.item(word);
@@ -28,6 +23,7 @@ void write_event(JsonWriter& json, const SinkContext& context, const EventEnvelo
   json.text("dataset", envelope.dataset);
   json.text("module", "mtlswatch");
   json.text("id", envelope.id);
+  if (envelope.severity != 0) json.number("severity", envelope.severity);
   if (context.sequence != 0) json.number("sequence", context.sequence);
   if (envelope.start_ns != 0) json.text("start", utc(context, envelope.start_ns));
   if (envelope.end_ns != 0) json.text("end", utc(context, envelope.end_ns));
@@ -58,6 +54,11 @@ void write_agent_and_host(JsonWriter& json, const SinkContext& context) {
 
 }  // namespace
 
+std::string utc(const SinkContext& context, std::uint64_t boottime_ns) {
+  return utc_microseconds(
+      static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(context.utc_minus_boottime_ns)));
+}
+
 void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnvelope& envelope) {
   json.text("@timestamp", utc(context, envelope.time_ns));
   json.text("message", envelope.message);
@@ -75,6 +76,7 @@ void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const Sin
   if (const auto* handshake = std::get_if<HandshakeReport>(&report)) write_handshake(json, context, *handshake);
   if (const auto* request = std::get_if<RequestReport>(&report)) write_request(json, context, *request);
   if (const auto* agent = std::get_if<AgentReport>(&report)) write_agent(json, context, *agent);
+  if (const auto* alert = std::get_if<AlertReport>(&report)) write_alert(json, context, *alert);
 }
 
 std::string ecs_json(const Report& report, const SinkContext& context) {

@@ -25,6 +25,9 @@ struct SinkContext {
   std::uint64_t sequence = 0;              ///< event.sequence: the agent's reports counted from 1; 0 is not written
 };
 
+/// A CLOCK_BOOTTIME time as RFC 3339 in UTC.
+std::string utc(const SinkContext& context, std::uint64_t boottime_ns);
+
 /// One JSON object without a newline; valid UTF-8 whatever the report holds.
 std::string ecs_json(const Report& report, const SinkContext& context);
 /// The same, appended.

@@ -21,6 +21,9 @@ std::string bypass_origin(const RequestReport& report) {
   return report.source ? " from " + report.source->text() : "";
 }
 
+/// An exempt request's reason is its exemption; what it would have been stands beside it.
+std::string event_reason(const RequestReport& report) { return report.exemption ? report.exemption->name : text(report.reason); }
+
 std::string request_message(const RequestReport& report) {
   const std::string line = request_line(report.head);
   const std::string reason = text(report.reason);
@@ -31,7 +34,7 @@ std::string request_message(const RequestReport& report) {
     case Verdict::kBypass:
       return line + " bypassed mTLS: " + reason + bypass_origin(report);
     case Verdict::kExempt:
-      return line + " exempt: " + reason;
+      return line + " exempt: " + event_reason(report) + ", else " + reason;
     case Verdict::kUnknown:
       break;
   }
@@ -53,7 +56,7 @@ EventEnvelope request_envelope(const RequestReport& report) {
   envelope.action = "backend-request";
   envelope.dataset = "mtlswatch.request";
   envelope.outcome = outcome(report.status);
-  envelope.reason = text(report.reason);
+  envelope.reason = event_reason(report);
   envelope.id = report.event_id;
   envelope.start_ns = report.time_ns;
   envelope.end_ns = report.response_ns;
@@ -143,10 +146,22 @@ void write_attribution(JsonWriter& json, const Attribution& attribution) {
   json.number("candidates", attribution.candidates);
 }
 
+void write_policy(JsonWriter& json, const RequestReport& report) {
+  json.texts("violations", report.violations);
+  if (!report.exemption) return;
+  const auto object = json.object("exemption");
+  json.text("name", report.exemption->name);
+  json.text("owner", report.exemption->owner);
+  json.text("reason", report.exemption->reason);
+  json.text("expires", report.exemption->expires);
+  json.text("instead_of", text(report.reason));
+}
+
 void write_own(JsonWriter& json, const RequestReport& report, const Session* origin, const Certificate* certificate) {
   const auto own = json.object("mtlswatch");
   json.text("verdict", text(report.verdict));
   if (report.worst_case) json.text("worst_case", text(*report.worst_case));
+  write_policy(json, report);
   write_attribution(json, report.attribution);
   {
     const auto hops = json.array_even_if_empty("hops");

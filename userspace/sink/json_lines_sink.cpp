@@ -58,6 +58,7 @@ JsonLinesSink::JsonLinesSink(UniqueFd fd, const OutputConfig& output, SinkContex
       limits_(limits),
       writes_requests_(is_named(output, "request")),
       writes_handshakes_(is_named(output, "handshake")),
+      writes_alerts_(is_named(output, "alert")),
       writes_agent_(is_named(output, "agent")) {
   struct stat facts {};
   if (::fstat(fd_.get(), &facts) != 0) return;
@@ -68,7 +69,7 @@ JsonLinesSink::JsonLinesSink(UniqueFd fd, const OutputConfig& output, SinkContex
 bool JsonLinesSink::goes_out(const Report& report) const {
   if (std::holds_alternative<RequestReport>(report)) return writes_requests_;
   if (std::holds_alternative<HandshakeReport>(report)) return writes_handshakes_;
-  return writes_agent_;
+  return std::holds_alternative<AlertReport>(report) ? writes_alerts_ : writes_agent_;
 }
 
 Status JsonLinesSink::write(const Report& report) {

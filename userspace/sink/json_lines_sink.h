@@ -70,6 +70,7 @@ class JsonLinesSink {
   JsonLinesLimits limits_;
   bool writes_requests_ = true;
   bool writes_handshakes_ = true;
+  bool writes_alerts_ = true;
   bool writes_agent_ = true;
 
   fmt::memory_buffer buffer_;

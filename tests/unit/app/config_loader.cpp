@@ -20,17 +20,34 @@ backends:
     match: {executable: /usr/bin/python3.11, command_line: "shop \"wsgi\"", cgroup: "*/shop*.service", uid: 0}
     proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
     intermediaries: ["CN=cdn,O=Example"]
-    requests: violations
+    requests: sampled
+    sample: 7
+    issuers: ["CN=* CA,O=Example"]
+    subjects: ["spiffe://example.org/*"]
+    paths:
+      - {path: "/admin/*", subjects: ["CN=root,*"], issuers: ["CN=Admin CA"]}
+      - {path: /healthz, require: nothing}
   - name: "8000"
     match: {uid: 33}
     proxies: []
+    require: nothing
 fronts:
   - {executable: /usr/sbin/nginx, uid: 33}
   - executable: "/opt/my proxy\t/bin"
 identity_headers: [X-User, X_Tenant]
+exemptions:
+  - {name: probe, owner: "ops@example.org", reason: "no certificate", expires: 2027-06-30, backend: shop, method: GET, path: /healthz,
+     process: {executable: /usr/bin/kubelet, uid: 0, cgroup: "/system.slice/kubelet*"}, enabled: false}
+  - {name: monitor, owner: o, reason: r, expires: "2027-06-30T12:00:00Z", method: HEAD, path: /, source: 10.1.0.0/16}
+rules:
+  - {rule: MTLS-1001, enabled: false}
+  - {rule: "*", threshold: 3, window: 4, days: 5, summary_after: 6, resolve_after: 7}
 outputs:
   - {type: json, path: /var/log/mtlswatch.json, events: [request, agent]}
   - type: json
+  - {type: webhook, url: "https://x/hook", events: [alert, agent], ca_file: /ca, certificate_file: /c, key_file: /k, secret_file: /s, token_file: /t, queue: 9}
+  - {type: alertmanager, url: "http://127.0.0.1:9093", resend: 5}
+  - {type: syslog, address: "127.0.0.1:514"}
 limits: {ring_bytes: 65536, connections: 1, exchanges: 16777216, explain: 0, identities: 5}
 http: {listen: "[::1]:9948"}
 admin: {socket: none}
@@ -59,7 +76,13 @@ void expect_everything(const Config& config) {
   EXPECT_EQ((*shop.proxies)[1].prefix_bits, 32);
   EXPECT_EQ((*shop.proxies)[2].prefix_bits, 32);
   EXPECT_THAT(shop.intermediaries, ElementsAre("CN=cdn,O=Example"));
-  EXPECT_EQ(shop.requests, RequestsWritten::kViolations);
+  EXPECT_EQ(shop.requests, RequestsWritten::kSampled);
+  EXPECT_EQ(shop.sample, 7u);
+  EXPECT_THAT(shop.access.issuers, ElementsAre("CN=* CA,O=Example"));
+  ASSERT_EQ(shop.paths.size(), 2u);
+  EXPECT_THAT(shop.paths[0].access.subjects, ElementsAre("CN=root,*"));
+  EXPECT_TRUE(shop.paths[1].access.is_public);
+  EXPECT_TRUE(config.backends[1].access.is_public);
   EXPECT_EQ(config.backends[1].name, "8000");
   EXPECT_TRUE(config.backends[1].proxies && config.backends[1].proxies->empty())
       << "an empty list is not an absent one";
@@ -69,7 +92,19 @@ void expect_everything(const Config& config) {
   EXPECT_EQ(config.fronts[1].executable, "/opt/my proxy\t/bin");
   EXPECT_FALSE(config.fronts[1].uid);
   EXPECT_THAT(config.identity_headers, ElementsAre("X-User", "X_Tenant"));
-  ASSERT_EQ(config.outputs.size(), 2u);
+  ASSERT_EQ(config.exemptions.size(), 2u);
+  EXPECT_EQ(config.exemptions[0].expires_s, 1'814'400'000) << "the end of that day";
+  EXPECT_EQ(config.exemptions[0].process->cgroup, "/system.slice/kubelet*");
+  EXPECT_FALSE(config.exemptions[0].enabled);
+  EXPECT_EQ(config.exemptions[1].expires_s, 1'814'356'800);
+  EXPECT_EQ(config.exemptions[1].source->prefix_bits, 16);
+  ASSERT_EQ(config.rules.size(), 2u);
+  EXPECT_EQ(config.rules[0].enabled, false);
+  EXPECT_EQ(config.rules[1].resolve_after_s, 7u);
+  ASSERT_EQ(config.outputs.size(), 5u);
+  EXPECT_EQ(config.outputs[2].secret_file, "/s");
+  EXPECT_EQ(config.outputs[3].resend_s, 5u);
+  EXPECT_EQ(config.outputs[4].address.port, 514);
   EXPECT_EQ(config.outputs[0].path, "/var/log/mtlswatch.json");
   EXPECT_THAT(config.outputs[0].events, ElementsAre("request", "agent"));
   EXPECT_EQ(config.outputs[1].path, "-");
@@ -183,6 +218,37 @@ TEST(ConfigLoader, points_into_the_drop_in_that_is_wrong) {
   const auto config = directory.load();
   ASSERT_FALSE(config);
   EXPECT_THAT(config.error().message, StartsWith(file + ":2:9: expected a list"));
+}
+
+TEST(ConfigLoader, lets_the_environment_replace_the_files_and_the_command_line_both) {
+  const ConfigDirectory directory;
+  directory.write("main.yaml", "identity_headers: [M]\nlimits: {connections: 7, exchanges: 7}\nbackends: [{name: a, match: {uid: 1}}]\n");
+  const char* environment[] = {"MTLSWATCH_LIMITS_CONNECTIONS=8", "MTLSWATCH_LIMITS_EXCHANGES=8", "MTLSWATCH_IDENTITY_HEADERS=[E, F]",
+                               "MTLSWATCH_PORT_80_TCP=tcp://10.0.0.1:80", "PATH=/bin", "MTLSWATCH_BACKENDS=[{name: a, match: {uid: 2}}]", nullptr};
+  const auto config = load_config({.file = directory.file("main.yaml"), .environment = environment, .settings = {"limits.exchanges=9"}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->limits.connections, 8u);
+  EXPECT_EQ(config->limits.exchanges, 9u);
+  EXPECT_THAT(config->identity_headers, ElementsAre("E", "F"));
+  ASSERT_EQ(config->backends.size(), 1u);
+  EXPECT_EQ(config->backends[0].match->uid, 2u);
+}
+
+TEST(ConfigLoader, names_the_variable_or_option_that_is_wrong) {
+  const ConfigDirectory directory;
+  directory.write("main.yaml", "");
+  const char* environment[] = {"MTLSWATCH_OUTPUTS=[{type: jsn}]", nullptr};
+  const auto wrong_variable = load_config({.file = directory.file("main.yaml"), .environment = environment});
+  ASSERT_FALSE(wrong_variable);
+  EXPECT_THAT(wrong_variable.error().message, StartsWith("MTLSWATCH_OUTPUTS:1:9: expected one of"));
+  const std::pair<const char*, const char*> wrong[] = {{"limits.connections=0", "--set limits.connections:1:1: expected a number"},
+                                                       {"limits.conections=5", "--set limits.conections:1:1: unknown key; did you mean \"limits.connections\"?"},
+                                                       {"limits.connections", "--set limits.connections:1:1: expected KEY=VALUE"}};
+  for (const auto& [setting, message] : wrong) {
+    const auto config = load_config({.file = directory.file("main.yaml"), .settings = {setting}});
+    ASSERT_FALSE(config) << setting;
+    EXPECT_THAT(config.error().message, StartsWith(message));
+  }
 }
 
 TEST(ConfigLoader, expands_plain_aliases) {
