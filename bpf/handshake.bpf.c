@@ -5,7 +5,7 @@
  */
 #include "kernel_types.h"
 
-#include "handshake.bpf.h"
+#include "session.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -14,7 +14,7 @@ SEC("uprobe")
 int on_handshake(struct pt_regs *ctx)
 {
 	if (observed(current_pid()))
-		enter_handshake(ctx->di);
+		enter_handshake(ctx->di, MTLSWATCH_DRIVER_HANDSHAKE);
 	return 0;
 }
 
@@ -22,6 +22,59 @@ SEC("uretprobe")
 int on_handshake_return(struct pt_regs *ctx)
 {
 	leave_handshake((int)ctx->ax);
+	return 0;
+}
+
+/* Why this hook: Apache authenticates and renegotiates on an established session inside SSL_peek, which nobody calls for a
+ * request. */
+SEC("uprobe")
+int on_peek(struct pt_regs *ctx)
+{
+	if (observed(current_pid()))
+		enter_handshake(ctx->di, MTLSWATCH_DRIVER_PEEK);
+	return 0;
+}
+
+SEC("uretprobe")
+int on_peek_return(struct pt_regs *ctx)
+{
+	leave_handshake((int)ctx->ax);
+	return 0;
+}
+
+/* Why this hook: a server that never calls SSL_do_handshake drives its handshakes through SSL_read. On its own calls, so
+ * that nobody else pays. */
+SEC("uprobe")
+int on_read(struct pt_regs *ctx)
+{
+	if (observed(current_pid()))
+		enter_handshake(ctx->di, MTLSWATCH_DRIVER_READ);
+	return 0;
+}
+
+SEC("uprobe")
+int on_read_result(struct pt_regs *ctx)
+{
+	leave_handshake((int)ctx->ax);
+	return 0;
+}
+
+/* Why this hook: Python's asyncio hands what it received to a memory BIO: BIO_write(BIO *, const void *, int). */
+SEC("uprobe")
+int on_bio_write(struct pt_regs *ctx)
+{
+	see_bytes_fed(ctx->si, (int)ctx->dx);
+	return 0;
+}
+
+/* Why this hook: so does Node, to a BIO of its own: TLSWrap::OnStreamRead(this, ssize_t, const uv_buf_t &), where a
+ * uv_buf_t begins with the address (libuv's interface). */
+SEC("uprobe")
+int on_stream_read(struct pt_regs *ctx)
+{
+	__u64 address = 0;
+	if (!bpf_probe_read_user(&address, sizeof(address), (void *)ctx->dx))
+		see_bytes_fed(address, (int)ctx->si);
 	return 0;
 }
 
@@ -54,5 +107,46 @@ SEC("uprobe")
 int on_error_legacy(struct pt_regs *ctx)
 {
 	see_error((int)ctx->di, (int)ctx->dx);
+	return 0;
+}
+
+/* Why this hook: tickets and external caches bring a session back as DER, through the library or its application. */
+SEC("uprobe")
+int on_session_offered(struct pt_regs *ctx)
+{
+	see_session_offered(ctx->si, ctx->dx);
+	return 0;
+}
+
+/* Why this hook: the in-process cache keeps the object itself; its address is all that ties a later handshake to it. */
+SEC("uprobe")
+int on_session_stored(struct pt_regs *ctx)
+{
+	see_session_stored(ctx->si);
+	return 0;
+}
+
+/* Why this hook: an application that stores sessions itself takes them from the SSL object with SSL_get1_session; this and
+ * the next one tell which session was whose. */
+SEC("uprobe")
+int on_session_asked(struct pt_regs *ctx)
+{
+	see_session_asked(ctx->di);
+	return 0;
+}
+
+/* Why this hook: the reference that SSL_get1_session takes names the session that it returns. */
+SEC("uprobe")
+int on_session_taken(struct pt_regs *ctx)
+{
+	see_session_taken(ctx->di);
+	return 0;
+}
+
+/* Why this hook: lookup_sess_in_cache takes a reference to what it found. */
+SEC("uprobe")
+int on_session_found(struct pt_regs *ctx)
+{
+	see_session_found(ctx->di);
 	return 0;
 }

@@ -7,12 +7,36 @@
 
 #define ERR_LIB_SSL 20
 
-static __always_inline void enter_handshake(__u64 ssl)
+static __always_inline struct session_state *session_of(__u64 ssl)
+{
+	struct session_key key = { .ssl = ssl, .pid = current_pid() };
+	return bpf_map_lookup_elem(&sessions, &key);
+}
+
+static __always_inline void keep_session(__u64 ssl, __u64 cookie, __u64 established)
+{
+	struct session_key key = { .ssl = ssl, .pid = current_pid() };
+	struct session_state state = { .cookie = cookie, .established = established };
+	if (bpf_map_update_elem(&sessions, &key, &state, BPF_ANY))
+		count_failure(MTLSWATCH_FAILURE_SESSION);
+}
+
+/* An SSL object that reads from memory belongs to the connection whose ClientHello was just handed to that memory. */
+static __always_inline void take_feed(struct thread_state *thread)
+{
+	if (!thread->fed_cookie)
+		return;
+	keep_session(thread->ssl, thread->fed_cookie, 0);
+	thread->fed_cookie = 0;
+}
+
+static __always_inline void enter_handshake(__u64 ssl, __u32 driver)
 {
 	struct thread_state *thread = thread_of_current(1);
 	if (!thread)
 		return;
 	thread->ssl = ssl;
+	thread->driver = driver;
 	thread->handshake_started_ns = bpf_ktime_get_boot_ns();
 	thread->handshake_cookie = 0;
 	thread->verify_code = 0;
@@ -20,6 +44,9 @@ static __always_inline void enter_handshake(__u64 ssl)
 	thread->receive_result = 0;
 	thread->certificates = 0;
 	thread->handshake_flags = 0;
+	thread->handshake_answered = thread->received_answered;
+	thread->taken_session = 0;
+	take_feed(thread);
 }
 
 static __always_inline struct thread_state *thread_in_handshake(void)
@@ -30,28 +57,62 @@ static __always_inline struct thread_state *thread_in_handshake(void)
 
 static __always_inline __u64 bound_connection(const struct thread_state *thread)
 {
-	return thread->handshake_flags & MTLSWATCH_HANDSHAKE_CONFLICT ? 0 : thread->handshake_cookie;
+	struct session_state *session;
+	if (thread->handshake_flags & MTLSWATCH_HANDSHAKE_CONFLICT)
+		return 0;
+	if (thread->handshake_cookie)
+		return thread->handshake_cookie;
+	session = session_of(thread->ssl);
+	return session ? session->cookie : 0;
+}
+
+/* SSL_read and SSL_peek drive a handshake as they go, and do so no more once data flows: whether this call had to do with
+ * one. */
+static __always_inline _Bool tells_of_handshake(const struct thread_state *thread, __u64 cookie, int result)
+{
+	struct session_state *session;
+	if (thread->driver == MTLSWATCH_DRIVER_HANDSHAKE || thread->certificates ||
+	    thread->handshake_flags & (MTLSWATCH_HANDSHAKE_VERIFIED | MTLSWATCH_HANDSHAKE_REASON))
+		return 1;
+	if (thread->driver == MTLSWATCH_DRIVER_PEEK)
+		return thread->receive_result > 0;
+	session = session_of(thread->ssl);
+	if (!cookie || (session && session->established == cookie))
+		return 0;
+	if (result > 0)
+		keep_session(thread->ssl, cookie, cookie);
+	return 1;
+}
+
+static __always_inline void emit_handshake(const struct thread_state *thread, __u64 cookie, int result)
+{
+	struct mtlswatch_handshake *record = reserve_record(MTLSWATCH_KIND_HANDSHAKE, sizeof(*record));
+	if (!record)
+		return;
+	record->cookie = cookie;
+	record->ssl = thread->ssl;
+	record->started_ns = thread->handshake_started_ns;
+	record->result = result;
+	record->verify_code = thread->verify_code;
+	record->reason = thread->reason;
+	record->receive_result = thread->receive_result;
+	record->certificates = thread->certificates;
+	record->flags = thread->handshake_flags;
+	record->driver = thread->driver;
+	submit_record(record);
 }
 
 static __always_inline void leave_handshake(int result)
 {
 	struct thread_state *thread = thread_in_handshake();
-	struct mtlswatch_handshake *record;
+	__u64 cookie;
 	if (!thread)
 		return;
-	record = reserve_record(MTLSWATCH_KIND_HANDSHAKE, sizeof(*record));
-	if (record) {
-		record->cookie = bound_connection(thread);
-		record->ssl = thread->ssl;
-		record->started_ns = thread->handshake_started_ns;
-		record->result = result;
-		record->verify_code = thread->verify_code;
-		record->reason = thread->reason;
-		record->receive_result = thread->receive_result;
-		record->certificates = thread->certificates;
-		record->flags = thread->handshake_flags;
-		submit_record(record);
-	}
+	cookie = bound_connection(thread);
+	if (tells_of_handshake(thread, cookie, result))
+		emit_handshake(thread, cookie, result);
+	thread->done_ssl = result > 0 ? thread->ssl : 0;
+	thread->done_cookie = cookie;
 	thread->ssl = 0;
 }
 
@@ -85,8 +146,18 @@ static __always_inline void emit_certificate_part(const struct thread_state *thr
 	submit_record(record);
 }
 
-/* Post-handshake authentication and renegotiation are driven by SSL_read and SSL_peek, which are not probed: that it
- * happens is told, without its contents. */
+static __always_inline void emit_certificate(const struct thread_state *thread, __u32 index, __u64 der, __u32 told)
+{
+	for (__u32 part = 0; part < MTLSWATCH_CERTIFICATE_BYTES / MTLSWATCH_CERTIFICATE_DATA_BYTES; part++) {
+		__u32 offset = part * MTLSWATCH_CERTIFICATE_DATA_BYTES;
+		if (offset && (offset >= told || told > MTLSWATCH_CERTIFICATE_BYTES))
+			break;
+		emit_certificate_part(thread, index, der, told, offset);
+	}
+}
+
+/* Post-handshake authentication and renegotiation may be driven by calls that are not probed: that it happens is told,
+ * without its contents. */
 static __always_inline void tell_late_certificate(void)
 {
 	struct mtlswatch_certificate *record;
@@ -108,7 +179,7 @@ static __always_inline void see_certificate(__u64 in, __u64 length)
 {
 	struct thread_state *thread = thread_in_handshake();
 	__u64 der = 0;
-	__u32 index, told = length > 0xffffffff ? 0xffffffff : length;
+	__u32 index;
 	if (!thread)
 		return tell_late_certificate();
 	index = thread->certificates++;
@@ -116,12 +187,7 @@ static __always_inline void see_certificate(__u64 in, __u64 length)
 		return;
 	if (bpf_probe_read_user(&der, sizeof(der), (void *)in))
 		count_failure(MTLSWATCH_FAILURE_READ_CERTIFICATE);
-	for (__u32 part = 0; part < MTLSWATCH_CERTIFICATE_BYTES / MTLSWATCH_CERTIFICATE_DATA_BYTES; part++) {
-		__u32 offset = part * MTLSWATCH_CERTIFICATE_DATA_BYTES;
-		if (offset && (offset >= told || told > MTLSWATCH_CERTIFICATE_BYTES))
-			break;
-		emit_certificate_part(thread, index, der, told, offset);
-	}
+	emit_certificate(thread, index, der, length > 0xffffffff ? 0xffffffff : length);
 }
 
 static __always_inline void see_verify_result(int code)

@@ -75,7 +75,7 @@ static __always_inline void mark(struct sock *sk, struct connection_state *state
 		state->relative = is_unix_stream(sk);
 		state->predates = 1;
 		if (is_tcp(sk))
-			state->predates = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received) != 0;
+			state->predates = was_read_before(sk, received_until(sk));
 	}
 	if (is_unix_stream(sk))
 		state->role = unix_role(sk);

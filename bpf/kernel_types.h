@@ -17,6 +17,7 @@ typedef __u32 __wsum;
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
@@ -33,7 +34,9 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 #define IPPROTO_TCP 6
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
+#define TCP_FIN_WAIT1 4
 #define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
 #define TCP_LISTEN 10
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
@@ -136,6 +139,7 @@ struct sock {
 	struct sock_common __sk_common;
 	refcount_t sk_wmem_alloc;
 	int sk_sndbuf;
+	int sk_err;
 	__u16 sk_type;
 	__u16 sk_protocol;
 	kuid_t sk_uid;

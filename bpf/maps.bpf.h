@@ -32,18 +32,25 @@ struct connection_state {
 	__u8 used; /* some bytes have moved */
 	__u8 blocked; /* the last send left no space */
 	__u8 ended; /* end of stream was told */
+	__u8 ending; /* enum mtlswatch_ending */
 	__u8 relative; /* Unix: counts do not start at the stream's first byte */
 	__u8 predates;
+	__u8 encrypted; /* accepted by a backend that ends TLS itself: its bytes are no requests */
 	__u8 awaits_server_hello; /* a TLS server whose ServerHello has not been sent */
 	__u8 by_stranger; /* connected to a protected port by a process that was not observed until then */
 	char comm[MTLSWATCH_COMM_BYTES];
 };
+
+#define HELLO_BYTES 32 /* beginning of a ClientHello's record: 21 bytes of it are the client's random */
 
 /* What one thread is doing. Lives in the thread. */
 struct thread_state {
 	__u64 received_cookie; /* the connection it last received from */
 	__u64 received_turn;
 	__u64 received_position;
+	__u64 hello_cookie; /* the connection whose ClientHello it received last, and ... */
+	__u8 hello[HELLO_BYTES]; /* ... how that begins */
+	__u64 fed_cookie; /* that ClientHello was then handed to a memory BIO; 0: not, or taken */
 	__u64 ssl; /* inside a call that drives this handshake; 0: outside */
 	__u64 handshake_started_ns;
 	__u64 handshake_cookie; /* the accepted socket received from inside it */
@@ -52,6 +59,13 @@ struct thread_state {
 	__s32 receive_result;
 	__u32 certificates;
 	__u32 handshake_flags; /* enum mtlswatch_handshake_flags */
+	__u32 driver; /* enum mtlswatch_driver */
+	__u64 done_ssl; /* of the last handshake call, if that succeeded ... */
+	__u64 done_cookie; /* ... and its connection */
+	__u64 asked_ssl; /* SSL_get1_session was called for it */
+	__u64 taken_session; /* and returned this */
+	__u8 received_answered; /* the connection it last received from has answered its ClientHello */
+	__u8 handshake_answered; /* the ServerHello is out: sessions decoded now are tickets being made */
 };
 
 /* key: none, value: as above. Written by the socket programs and the iterator; the kernel frees it with the socket. */
@@ -69,6 +83,26 @@ struct {
 	__type(key, int);
 	__type(value, struct thread_state);
 } threads SEC(".maps") __weak;
+
+struct session_key {
+	__u64 ssl;
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct session_state {
+	__u64 cookie; /* the connection whose bytes it is fed with */
+	__u64 established; /* equal to cookie once application data was read from it */
+};
+
+/* key: an SSL object whose handshake is driven by SSL_read or fed through memory. Written by the handshake programs. Full:
+ * the least recently used one goes, and is unbound or told again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct session_key);
+	__type(value, struct session_state);
+} sessions SEC(".maps") __weak;
 
 /* key: thread group id, value: enum mtlswatch_observed. Written by the agent (discovery) and by connect, listen, fork
  * and exec; deleted at exit. Full: the process stays unobserved, MTLSWATCH_FAILURE_OBSERVE counts it. */

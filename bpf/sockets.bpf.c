@@ -84,7 +84,18 @@ static __always_inline void on_closed(struct sock *sk)
 	record->header.pid = state->pid;
 	record->header.tid = state->tid;
 	record->cookie = state->cookie;
+	record->ending = state->ending;
+	if (!state->ending && sk->sk_err)
+		record->ending = MTLSWATCH_ENDING_RESET;
 	submit_record(record);
+}
+
+/* Which end closed first tells a client that went away from a server that gave up. */
+static __always_inline void note_ending(struct sock *sk, __u8 ending)
+{
+	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, 0);
+	if (state && !state->ending)
+		state->ending = ending;
 }
 
 /* Why this hook: connect, establishment, listen and the end of every TCP socket, from tcp_set_state and
@@ -99,6 +110,10 @@ int BPF_PROG(on_socket_state, struct sock *sk, int old_state, int new_state)
 		on_connecting(sk);
 	else if (new_state == TCP_LISTEN)
 		on_listening(sk);
+	else if (new_state == TCP_CLOSE_WAIT)
+		note_ending(sk, MTLSWATCH_ENDING_PEER);
+	else if (new_state == TCP_FIN_WAIT1)
+		note_ending(sk, MTLSWATCH_ENDING_LOCAL);
 	else if (new_state == TCP_CLOSE)
 		on_closed(sk);
 	else if (new_state == TCP_ESTABLISHED) {

@@ -104,6 +104,11 @@ static __always_inline void begin_server_hello(struct connection_state *state, c
 	state->awaits_server_hello = is_retry_request(start + 11);
 }
 
+static __always_inline __u32 as_server(__u32 process)
+{
+	return (process & ~MTLSWATCH_OBSERVED_BACKEND) | MTLSWATCH_OBSERVED_SERVER;
+}
+
 static __always_inline void begin_send(struct io_part *part, struct sock *sk, struct connection_state *state,
 				       __u32 moved)
 {
@@ -136,6 +141,8 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 	_Bool blocked, tell;
 	if (!state || !is_followed(state, process))
 		return;
+	if (state->encrypted)
+		process = as_server(process);
 	if (is_tcp(sk) && !state->used && state->role != MTLSWATCH_ROLE_EGRESS && moved)
 		state->predates |= BPF_CORE_READ((struct tcp_sock *)sk, bytes_received) != 0;
 	begin_send(&part, sk, state, moved);
@@ -164,6 +171,8 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 				wanted = buffer.contiguous_bytes;
 		}
 	}
+	if (thread && thread->handshake_cookie == state->cookie)
+		thread->handshake_answered = has_answered(state);
 	if (!tell && !wanted)
 		return;
 	part.user_data = buffer.address;
@@ -180,6 +189,20 @@ static __always_inline void begin_receive_budget(struct connection_state *state,
 		state->receive_budget = MTLSWATCH_FIRST_BYTES;
 	else
 		state->receive_budget = 0;
+}
+
+static __always_inline _Bool is_tls_handshake(__u64 address)
+{
+	__u8 start[2] = {};
+	return !bpf_probe_read_user(start, sizeof(start), (void *)address) && start[0] == 0x16 && start[1] == 3;
+}
+
+/* A backend may end TLS itself; then what it reads is no request, and it is followed like a proxy. */
+static __always_inline _Bool begins_with_tls(__u32 moved)
+{
+	struct user_buffer buffer = {};
+	user_buffer_of_current(&buffer);
+	return moved >= 2 && is_tls_handshake(buffer.address);
 }
 
 /* Whoever is sent a TLS record first will send a ServerHello. */
@@ -226,6 +249,10 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 	if (!state || !is_followed(state, process))
 		return;
 	first = !state->used;
+	if (first && moved && process & MTLSWATCH_OBSERVED_BACKEND)
+		state->encrypted = begins_with_tls(moved);
+	if (state->encrypted)
+		process = as_server(process);
 	bind_handshake(thread, state, result);
 	if (result < 0 || (result == 0 && state->ended))
 		return;
@@ -240,6 +267,7 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 		thread->received_cookie = state->cookie;
 		thread->received_turn = state->receive_turn;
 		thread->received_position = state->receive_position;
+		thread->received_answered = has_answered(state);
 	}
 	if (result == 0) {
 		state->ended = 1;
@@ -251,6 +279,8 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 		user_buffer_of_current(&buffer);
 		if (first && !(process & MTLSWATCH_OBSERVED_BACKEND))
 			learn_first_bytes(state, buffer.address, moved);
+		if (first)
+			keep_hello(thread, state, buffer.address, moved);
 	}
 	wanted = moved < state->receive_budget ? moved : state->receive_budget;
 	state->receive_budget -= wanted;

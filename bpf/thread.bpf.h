@@ -13,6 +13,43 @@ static __always_inline struct thread_state *thread_of_current(_Bool create)
 	return thread;
 }
 
+/* Of a TLS server: its ServerHello is out. */
+static __always_inline _Bool has_answered(const struct connection_state *state)
+{
+	return state->send_turn && !state->awaits_server_hello;
+}
+
+static __always_inline _Bool is_same_hello(const struct thread_state *thread, const __u8 *hello)
+{
+	for (int i = 0; i < HELLO_BYTES; i++)
+		if (thread->hello[i] != hello[i])
+			return 0;
+	return 1;
+}
+
+/* A program hands bytes to TLS that it has read elsewhere. They are this thread's last ClientHello if they begin alike:
+ * 21 bytes of a client's random leave no room for chance. */
+static __always_inline void see_bytes_fed(__u64 address, int length)
+{
+	struct thread_state *thread = thread_of_current(0);
+	__u8 hello[HELLO_BYTES] = {};
+	if (!thread || !thread->hello_cookie || length < HELLO_BYTES)
+		return;
+	if (bpf_probe_read_user(hello, sizeof(hello), (void *)address) || !is_same_hello(thread, hello))
+		return;
+	thread->fed_cookie = thread->hello_cookie;
+	thread->hello_cookie = 0;
+}
+
+static __always_inline void keep_hello(struct thread_state *thread, const struct connection_state *state, __u64 address,
+				       __u32 moved)
+{
+	if (!thread || thread->ssl || moved < HELLO_BYTES || !state->awaits_server_hello)
+		return;
+	if (!bpf_probe_read_user(thread->hello, HELLO_BYTES, (void *)address))
+		thread->hello_cookie = state->cookie;
+}
+
 /* A handshake belongs to the accepted socket that is received from inside the call that drives it: a fact, where "the
  * thread's latest connection" would be a guess. Two such sockets inside one call contradict each other. */
 static __always_inline void bind_handshake(struct thread_state *thread, const struct connection_state *state,
@@ -25,6 +62,8 @@ static __always_inline void bind_handshake(struct thread_state *thread, const st
 		return;
 	}
 	thread->handshake_cookie = state->cookie;
+	thread->handshake_answered = has_answered(state);
+	thread->fed_cookie = 0;
 	thread->receive_result = result;
 	thread->handshake_flags |= MTLSWATCH_HANDSHAKE_RECEIVED;
 }

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #endif
 
-#define MTLSWATCH_CONTRACT_VERSION 1
+#define MTLSWATCH_CONTRACT_VERSION 3
 
 enum mtlswatch_kind {
 	MTLSWATCH_KIND_CONNECTION = 1, /* struct mtlswatch_connection: a socket's facts, once, before its first io */
@@ -20,7 +20,8 @@ enum mtlswatch_kind {
 	MTLSWATCH_KIND_CERTIFICATE = 5, /* struct mtlswatch_certificate: part of one peer certificate's DER */
 	MTLSWATCH_KIND_PROCESS = 6, /* struct mtlswatch_process: exec, fork, exit, listen */
 	MTLSWATCH_KIND_LISTENER = 7, /* struct mtlswatch_connection of a listening socket, from the iterator only */
-	MTLSWATCH_KIND_COUNT = 8,
+	MTLSWATCH_KIND_SESSION = 8, /* struct mtlswatch_session: an older session was offered, stored or found */
+	MTLSWATCH_KIND_COUNT = 9,
 };
 
 /* Every record begins with this header. Times are CLOCK_BOOTTIME nanoseconds. */
@@ -104,9 +105,18 @@ struct mtlswatch_io {
 	__u8 data[]; /* captured_bytes, then zeros up to a size class: 0, 64, 512 or 2048 */
 };
 
+enum mtlswatch_ending {
+	MTLSWATCH_ENDING_UNKNOWN = 0,
+	MTLSWATCH_ENDING_PEER = 1, /* the peer's FIN came first */
+	MTLSWATCH_ENDING_LOCAL = 2, /* this end was closed first */
+	MTLSWATCH_ENDING_RESET = 3, /* a reset or another error came before either */
+};
+
 struct mtlswatch_close {
 	struct mtlswatch_header header;
 	__u64 cookie;
+	__u32 ending; /* enum mtlswatch_ending */
+	__u32 reserved;
 };
 
 /* ---- TLS ---------------------------------------------------------------------------------------------------- */
@@ -118,22 +128,32 @@ enum mtlswatch_handshake_flags {
 	MTLSWATCH_HANDSHAKE_RECEIVED = 1 << 3, /* receive_result was seen */
 };
 
+/* The call that drove it: SSL_accept leaves by way of SSL_do_handshake. */
+enum mtlswatch_driver {
+	MTLSWATCH_DRIVER_HANDSHAKE = 0, /* SSL_do_handshake */
+	MTLSWATCH_DRIVER_READ = 1, /* SSL_read: result > 0 means that application data was read */
+	MTLSWATCH_DRIVER_PEEK = 2, /* SSL_peek: how Apache authenticates and renegotiates on an established session */
+};
+
 struct mtlswatch_handshake {
 	struct mtlswatch_header header;
-	__u64 cookie; /* the connection that was received from inside this call; 0: unbound */
+	__u64 cookie; /* the connection whose bytes this call was fed with; 0: unbound */
 	__u64 ssl; /* address of the SSL object: an identity within the process while it lives */
 	__u64 started_ns; /* when this call began */
-	__s32 result; /* SSL_do_handshake: 1 done, 0 or -1 not (yet) */
+	__s32 result; /* SSL_do_handshake: 1 done, 0 or -1 not (yet); the other drivers: as they return */
 	__s32 verify_code; /* X509_STORE_CTX_get_error */
 	__s32 reason; /* first library-20 reason raised inside: ERR_vset_error */
 	__s32 receive_result; /* last receive inside: bytes, 0 end of stream, or -errno */
 	__u32 certificates; /* how many were decoded inside */
 	__u32 flags; /* enum mtlswatch_handshake_flags */
+	__u32 driver; /* enum mtlswatch_driver */
+	__u32 reserved;
 };
 
 #define MTLSWATCH_CERTIFICATE_DATA_BYTES 2048
 #define MTLSWATCH_CERTIFICATE_BYTES 16384 /* larger ones: only their length is told */
 #define MTLSWATCH_CHAIN_CERTIFICATES 8 /* later ones of a chain are not copied */
+#define MTLSWATCH_CERTIFICATE_OF_SESSION 0x80000000u /* or-ed to index: it was in a session that the client offered */
 
 struct mtlswatch_certificate {
 	struct mtlswatch_header header;
@@ -144,6 +164,33 @@ struct mtlswatch_certificate {
 	__u32 offset; /* of data in it */
 	__u32 captured_bytes; /* 0: could not be read, or too large */
 	__u8 data[MTLSWATCH_CERTIFICATE_DATA_BYTES];
+};
+
+enum mtlswatch_session_change {
+	MTLSWATCH_SESSION_OFFERED = 1, /* decoded from a ticket or an external cache: d2i_SSL_SESSION */
+	MTLSWATCH_SESSION_STORED = 2, /* put into the in-process cache: SSL_CTX_add_session */
+	MTLSWATCH_SESSION_FOUND = 3, /* taken from the in-process cache: SSL_SESSION_up_ref */
+};
+
+enum mtlswatch_session_flags {
+	MTLSWATCH_SESSION_COMPLETE = 1 << 0, /* OFFERED: walked to its end, so what was not seen is not there */
+	MTLSWATCH_SESSION_CERTIFICATE = 1 << 1, /* OFFERED: it holds a client certificate, whose parts follow */
+	MTLSWATCH_SESSION_ANSWERED = 1 << 2, /* STORED: after the server's first flight, so it is this handshake's own */
+};
+
+#define MTLSWATCH_SERVER_NAME_BYTES 256
+
+/* Of an encoded session only these fields are read. Its master secret never leaves the process. */
+struct mtlswatch_session {
+	struct mtlswatch_header header;
+	__u64 cookie; /* as in struct mtlswatch_handshake */
+	__u64 ssl;
+	__u64 session; /* STORED, FOUND: address of the SSL_SESSION */
+	__u32 change; /* enum mtlswatch_session_change */
+	__u32 flags; /* enum mtlswatch_session_flags */
+	__s32 verify_code; /* OFFERED: X509_V_*; an absent field means 0 (ssl_asn1.c) */
+	__u32 server_name_bytes; /* OFFERED: SNI of the original handshake; 0: none */
+	char server_name[MTLSWATCH_SERVER_NAME_BYTES];
 };
 
 /* ---- processes ---------------------------------------------------------------------------------------------- */
@@ -186,7 +233,8 @@ enum mtlswatch_failure {
 	MTLSWATCH_FAILURE_READ_DATA = 2, /* bpf_probe_read_user of a message */
 	MTLSWATCH_FAILURE_READ_CERTIFICATE = 3, /* bpf_probe_read_user of a certificate */
 	MTLSWATCH_FAILURE_OBSERVE = 4, /* observed_processes is full */
-	MTLSWATCH_FAILURE_COUNT = 5,
+	MTLSWATCH_FAILURE_SESSION = 5, /* sessions could not be written */
+	MTLSWATCH_FAILURE_COUNT = 6,
 };
 
 #ifdef __cplusplus
@@ -197,7 +245,8 @@ enum mtlswatch_failure {
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_header) == 32);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_connection) == 248);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_io) == 96);
-MTLSWATCH_ASSERT(sizeof(struct mtlswatch_close) == 40);
-MTLSWATCH_ASSERT(sizeof(struct mtlswatch_handshake) == 80);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_close) == 48);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_handshake) == 88);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_certificate) == 64 + MTLSWATCH_CERTIFICATE_DATA_BYTES);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_session) == 72 + MTLSWATCH_SERVER_NAME_BYTES);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_process) == 48);

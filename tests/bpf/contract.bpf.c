@@ -15,5 +15,6 @@ struct mtlswatch_io io;
 struct mtlswatch_close closing;
 struct mtlswatch_handshake handshake;
 struct mtlswatch_certificate certificate;
+struct mtlswatch_session session;
 struct mtlswatch_process process;
 struct mtlswatch_record_counter record_counter;

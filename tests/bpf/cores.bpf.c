@@ -3,8 +3,8 @@
  * the context; what the cores read of user memory is that of the test. */
 #include "kernel_types.h"
 
-#include "handshake.bpf.h"
 #include "io_record.bpf.h"
+#include "session.bpf.h"
 #include "user_message.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -19,7 +19,7 @@ __u64 records_lost = 0;
 SEC("raw_tp")
 int BPF_PROG(run_enter_handshake, __u64 ssl)
 {
-	enter_handshake(ssl);
+	enter_handshake(ssl, MTLSWATCH_DRIVER_HANDSHAKE);
 	return 0;
 }
 
@@ -34,6 +34,13 @@ SEC("raw_tp")
 int BPF_PROG(run_see_certificate, __u64 in, __u64 length)
 {
 	see_certificate(in, length);
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_see_session_offered, __u64 in, __u64 length)
+{
+	see_session_offered(in, length);
 	return 0;
 }
 

@@ -55,6 +55,10 @@ void Cores::certificate(const void* in, std::uint64_t length) {
   run(skeleton_->progs.run_see_certificate, {reinterpret_cast<std::uint64_t>(in), length});
 }
 
+void Cores::session_offered(const void* in, std::uint64_t length) {
+  run(skeleton_->progs.run_see_session_offered, {reinterpret_cast<std::uint64_t>(in), length});
+}
+
 void Cores::verify_result(int code) { run(skeleton_->progs.run_see_verify_result, {static_cast<std::uint64_t>(code)}); }
 
 void Cores::error(int library, int reason) {

@@ -26,6 +26,7 @@ class Cores : public testing::Test {
   void enter(std::uint64_t ssl = kSession);
   void leave(int result);
   void certificate(const void* in, std::uint64_t length);
+  void session_offered(const void* in, std::uint64_t length);
   void verify_result(int code);
   void error(int library, int reason);
   /// A receive on a socket inside the call.

@@ -47,19 +47,26 @@ Layout io_layout() {
 
 Layout close_layout() {
   using This = mtlswatch_close;
-  return {sizeof(This), {HEADER, AT(cookie)}};
+  return {sizeof(This), {HEADER, AT(cookie), AT(ending), AT(reserved)}};
 }
 
 Layout handshake_layout() {
   using This = mtlswatch_handshake;
   return {sizeof(This),
           {HEADER, AT(cookie), AT(ssl), AT(started_ns), AT(result), AT(verify_code), AT(reason), AT(receive_result),
-           AT(certificates), AT(flags)}};
+           AT(certificates), AT(flags), AT(driver), AT(reserved)}};
 }
 
 Layout certificate_layout() {
   using This = mtlswatch_certificate;
   return {sizeof(This), {HEADER, AT(cookie), AT(ssl), AT(index), AT(length), AT(offset), AT(captured_bytes), AT(data)}};
+}
+
+Layout session_layout() {
+  using This = mtlswatch_session;
+  return {sizeof(This),
+          {HEADER, AT(cookie), AT(ssl), AT(session), AT(change), AT(flags), AT(verify_code), AT(server_name_bytes),
+           AT(server_name)}};
 }
 
 Layout process_layout() {
@@ -83,6 +90,7 @@ const std::map<std::string, Layout>& layouts() {
       {"mtlswatch_close", close_layout()},
       {"mtlswatch_handshake", handshake_layout()},
       {"mtlswatch_certificate", certificate_layout()},
+      {"mtlswatch_session", session_layout()},
       {"mtlswatch_process", process_layout()},
       {"mtlswatch_record_counter", record_counter_layout()},
   };

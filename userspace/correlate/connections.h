@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "userspace/correlate/session_cache.h"
 #include "userspace/model/events.h"
 #include "userspace/model/verdict.h"
 
@@ -38,6 +39,7 @@ struct Connection {
   std::uint32_t owner_pid = 0;  ///< who received or sent on it last
   std::uint64_t last_ns = 0;    ///< of its last event
   std::uint64_t closed_ns = 0;  ///< 0: open
+  Ending ending = Ending::kUnknown;
   std::uint64_t ended_ns = 0;   ///< end of stream was received; 0: not
   bool blocked = false;         ///< its last send left no space
   std::uint64_t last_blocked_ns = 0;  ///< the last send that found or left it so
@@ -48,6 +50,9 @@ struct Connection {
   Session session;
   bool handshake_reported = false;
   std::uint32_t handshake_certificates = 0;
+  std::vector<Certificate> renewed_chain;      ///< of a client that is asked again, until its handshake call returns
+  std::optional<OlderSession> offered;         ///< the session that the server may resume; the last one counts
+  std::vector<std::uint64_t> stored_sessions;  ///< put into the in-process cache by this handshake, at most kStored
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
   std::uint64_t receive_turn_position = 0;
   // Egress
@@ -55,6 +60,7 @@ struct Connection {
   std::uint64_t first_turn_ns = 0;  ///< of the first one ever
 
   static constexpr std::size_t kTurns = 64;
+  static constexpr std::size_t kStored = 8;
   UpstreamTurn* find_turn(std::uint64_t turn);
   UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there
   /// Unix: its positions count from when it was first observed, not from the stream's beginning.

@@ -99,11 +99,21 @@ void Correlator::handle(const PeerCertificate& event, Findings&) {
   if (connection && serves_tls(*connection)) sessions_.on_certificate(*connection, event);
 }
 
-void Correlator::handle(const ConnectionClosed& event, Findings& out) {
+void Correlator::handle(const SessionOffered& event, Findings&) {
+  Connection* connection = connections_.find(event.id);
+  if (connection && connection->role != Role::kEgress) sessions_.on_session_offered(*connection, event);
+}
+
+void Correlator::handle(const SessionCached& event, Findings&) {
+  Connection* connection = connections_.find(event.id);
+  sessions_.on_session_cached(connection && connection->role != Role::kEgress ? connection : nullptr, event);
+}
+
+void Correlator::handle(const ConnectionClosed& event, Findings&) {
   Connection* connection = connections_.find(event.id);
   if (!connection) return;
   connections_.close(*connection, event.time_ns);
-  if (auto report = sessions_.on_closed(*connection, event.time_ns)) out.handshakes.push_back(std::move(*report));
+  connection->ending = event.ending;
 }
 
 void Correlator::handle(const ProcessChange& event, Findings&) {
@@ -115,12 +125,15 @@ void Correlator::handle(const ProcessChange& event, Findings&) {
   if (event.kind != ProcessChangeKind::kExit) return;
   connections_.end_process(event.pid, event.time_ns);
   witnesses_.forget(event.pid);
+  sessions_.forget_process(event.pid);
 }
 
 void Correlator::handle(const RecordsLost& event, Findings&) {
   last_loss_ns_ = event.to_ns;
+  sessions_.forget_sessions();
   exchanges_.taint();
   connections_.for_each([&](Connection& connection) {
+    connection.stored_sessions.clear();
     const bool settled = connection.session.state == SessionState::kEstablished;
     if (connection.closed_ns != 0) return;
     if (!settled) connection.touched_by_loss = true;
@@ -167,9 +180,7 @@ void Correlator::retry_waiting(ConnectionId upstream, Findings& out) {
 void Correlator::sweep(std::uint64_t now_ns, Findings& out) {
   next_sweep_ns_ = now_ns + kSweepNs;
   connections_.for_each([&](Connection& connection) {
-    const bool handshaking = connection.session.state == SessionState::kHandshaking;
-    if (!handshaking || now_ns < connection.last_ns + SessionTracker::kAbandonedNs) return;
-    if (auto report = sessions_.on_closed(connection, now_ns)) out.handshakes.push_back(std::move(*report));
+    if (auto report = sessions_.on_tick(connection, now_ns)) out.handshakes.push_back(std::move(*report));
   });
   connections_.sweep(now_ns);
   processes_.sweep(now_ns);

@@ -43,6 +43,8 @@ class Correlator {
   void handle(const ResponseSeen& event, Findings& out);
   void handle(const HandshakeStep& event, Findings& out);
   void handle(const PeerCertificate& event, Findings& out);
+  void handle(const SessionOffered& event, Findings& out);
+  void handle(const SessionCached& event, Findings& out);
   void handle(const ConnectionClosed& event, Findings& out);
   void handle(const ProcessChange& event, Findings& out);
   void handle(const RecordsLost& event, Findings& out);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/correlate/session_tracker.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "userspace/base/event_id.h"
 
@@ -65,6 +67,22 @@ std::string failure_text(const HandshakeStep& step) {
   return step.receive_result && *step.receive_result < 0 ? "socket_error" : "peer_closed";
 }
 
+bool has_answered(const Session& session) { return session.server_hello && !session.server_hello->is_retry_request; }
+
+void adopt(const OlderSession& older, Session& session) {
+  session.presented = older.presented;
+  if (older.presented) session.verify_code = older.verify_code;
+  session.chain = older.chain;
+  session.original_server_name = older.server_name;
+}
+
+/// Of a failed handshake: the reason is one that is raised before, or in place of, the client's certificate.
+bool ended_before_certificates(const Session& session) {
+  constexpr std::array kBefore = {101, 155, 156, 193, 199, 235, 252, 258, 267, 396, 410};
+  return session.failure_reason && !session.presented &&
+         std::find(kBefore.begin(), kBefore.end(), *session.failure_reason) != kBefore.end();
+}
+
 std::string success_text(const Session& session) {
   if (!session.presented) return "established";
   if (!*session.presented) return "no_client_certificate";
@@ -110,14 +128,54 @@ void SessionTracker::on_server_hello(Connection& connection, const ServerHelloSe
 }
 
 void SessionTracker::on_certificate(Connection& connection, const PeerCertificate& event) {
-  std::vector<Certificate>& chain = connection.session.chain;
+  if (event.of_session) {
+    if (connection.offered) connection.offered->chain = {event.certificate};
+    return;
+  }
+  const bool again = connection.session.state == SessionState::kEstablished;
+  std::vector<Certificate>& chain = again ? connection.renewed_chain : connection.session.chain;
+  if (again && event.index == 0) chain.clear();
   if (event.index != chain.size()) return;  // a lost one leaves a hole: what follows is not the chain's next
   chain.push_back(event.certificate);
 }
 
+void SessionTracker::on_session_offered(Connection& connection, const SessionOffered& event) {
+  if (has_answered(connection.session)) return;  // a ticket that the server is making
+  connection.offered.emplace();
+  if (!event.complete) return;
+  connection.offered->presented = event.has_certificate;
+  connection.offered->verify_code = event.verify_code;
+  connection.offered->server_name = event.server_name;
+}
+
+void SessionTracker::on_session_cached(Connection* connection, const SessionCached& event) {
+  const std::uint32_t pid = event.actor.pid;
+  if (!event.found) cache_.forget(pid, event.session);
+  if (!connection) return;
+  if (!event.found && event.own && connection->stored_sessions.size() < Connection::kStored) {
+    connection->stored_sessions.push_back(event.session);
+    if (connection->session.state == SessionState::kEstablished) remember_stored(*connection);
+  }
+  if (!event.found || has_answered(connection->session)) return;
+  const OlderSession* older = cache_.find(pid, event.session);
+  connection->offered = older ? *older : OlderSession{};
+}
+
+void SessionTracker::remember_stored(Connection& connection) {
+  const Session& session = connection.session;
+  for (const std::uint64_t address : connection.stored_sessions) {
+    if (!session.presented || !session.verify_code) continue;
+    OlderSession older{session.presented, *session.verify_code, session.chain, session.original_server_name};
+    if (session.resumed == false && session.client_hello) older.server_name = session.client_hello->server_name;
+    cache_.remember(connection.owner_pid, address, std::move(older));
+  }
+  connection.stored_sessions.clear();
+}
+
 std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, const HandshakeStep& event) {
   Session& session = connection.session;
-  if (session.state == SessionState::kEstablished || session.state == SessionState::kFailed) return std::nullopt;
+  if (session.state == SessionState::kFailed) return std::nullopt;
+  if (session.state == SessionState::kEstablished) return on_step_again(connection, event);
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
   session.tls_accepted = false;  // not yet
@@ -130,24 +188,61 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   } else if (event.result == 1 && session.resumed == false) {
     session.presented = false;
     session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
+  } else if (event.result == 1 && session.resumed == true && connection.offered) {
+    adopt(*connection.offered, session);
   }
   if (event.result != 1 && is_waiting(event)) return std::nullopt;
   session.finished_ns = event.time_ns;
   session.tls_accepted = event.result == 1;
   session.state = event.result == 1 ? SessionState::kEstablished : SessionState::kFailed;
   session.failure_reason = event.result == 1 ? std::nullopt : event.reason;
+  if (ended_before_certificates(session)) {
+    session.presented = false;
+    session.verify_code = 0;
+  }
+  if (event.result == 1) remember_stored(connection);
   return event.result == 1 ? report(connection, event.time_ns, "success", success_text(session))
                            : report(connection, event.time_ns, "failure", failure_text(event));
 }
 
-std::optional<HandshakeReport> SessionTracker::on_closed(Connection& connection, std::uint64_t time_ns) {
+// Post-handshake authentication and renegotiation. A certificate replaces what was known; bytes that moved inside without
+// one may have replaced it too.
+std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connection, const HandshakeStep& event) {
+  Session& session = connection.session;
+  const bool has_facts = event.certificates > 0 || event.verify_code || event.reason;
+  if (!has_facts && event.receive_result.value_or(0) <= 0) return std::nullopt;
+  session.reauthenticated_ns = event.time_ns;
+  session.presented = event.certificates > 0 ? std::optional<bool>(true) : std::nullopt;
+  session.verify_code = event.certificates > 0 ? event.verify_code : std::nullopt;
+  session.chain = std::exchange(connection.renewed_chain, {});
+  session.resumed = event.certificates > 0 ? std::optional<bool>(false) : std::nullopt;
+  session.original_server_name.clear();
+  if (!has_facts) return std::nullopt;
+  session.failure_reason = event.reason;
+  if (!event.reason) return report(connection, event.time_ns, "success", success_text(session));
+  session.state = SessionState::kFailed;
+  return report(connection, event.time_ns, "failure", failure_text(event));
+}
+
+std::optional<HandshakeReport> SessionTracker::on_tick(Connection& connection, std::uint64_t now_ns) {
   Session& session = connection.session;
   if (session.state != SessionState::kHandshaking || connection.handshake_reported) return std::nullopt;
+  const bool is_closed = connection.closed_ns != 0;
+  if (now_ns < (is_closed ? connection.closed_ns + kAfterCloseNs : connection.last_ns + kAbandonedNs)) return std::nullopt;
   session.state = SessionState::kFailed;
-  session.finished_ns = time_ns;
+  session.finished_ns = is_closed ? connection.closed_ns : now_ns;
+  return report_ending(connection);
+}
+
+HandshakeReport SessionTracker::report_ending(Connection& connection) const {
+  const Session& session = connection.session;
+  const std::uint64_t time_ns = session.finished_ns;
   if (connection.touched_by_loss) return report(connection, time_ns, "unknown", "event_loss");
   if (!session.tls_accepted) return report(connection, time_ns, "unknown", "not_observed");
-  return report(connection, time_ns, "unknown", "abandoned");
+  if (connection.ending == Ending::kPeer) return report(connection, time_ns, "failure", "peer_closed");
+  if (connection.ending == Ending::kReset) return report(connection, time_ns, "failure", "socket_error");
+  const bool gave_up = connection.ending == Ending::kLocal && time_ns >= connection.last_ns + kGaveUpNs;
+  return gave_up ? report(connection, time_ns, "failure", "timed_out") : report(connection, time_ns, "unknown", "abandoned");
 }
 
 HandshakeReport SessionTracker::report(Connection& connection, std::uint64_t time_ns, const char* outcome,

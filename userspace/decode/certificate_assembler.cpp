@@ -24,7 +24,8 @@ CertificateAssembler::Assembly& CertificateAssembler::find_or_begin(const mtlswa
   const auto found = std::find_if(assemblies_.begin(), assemblies_.end(), [&](const Assembly& assembly) {
     const PeerCertificate& event = assembly.event;
     return event.actor.pid == record.header.pid && event.actor.tid == record.header.tid && event.ssl == record.ssl &&
-           event.index == record.index;
+           event.index == (record.index & ~MTLSWATCH_CERTIFICATE_OF_SESSION) &&
+           event.of_session == ((record.index & MTLSWATCH_CERTIFICATE_OF_SESSION) != 0);
   });
   if (found != assemblies_.end() && record.offset != 0) return *found;
   if (found != assemblies_.end()) {
@@ -39,7 +40,8 @@ CertificateAssembler::Assembly& CertificateAssembler::find_or_begin(const mtlswa
   assembly.event.time_ns = record.header.time_ns;
   assembly.event.actor = {record.header.pid, record.header.tid};
   assembly.event.ssl = record.ssl;
-  assembly.event.index = record.index;
+  assembly.event.index = record.index & ~MTLSWATCH_CERTIFICATE_OF_SESSION;
+  assembly.event.of_session = (record.index & MTLSWATCH_CERTIFICATE_OF_SESSION) != 0;
   assembly.length = record.length;
   return assembly;
 }

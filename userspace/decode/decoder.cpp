@@ -51,6 +51,11 @@ bool Decoder::decode_kind(const mtlswatch_header& header, std::span<const std::u
       if (change) out.emplace_back(*change);
       return change.has_value();
     }
+    case MTLSWATCH_KIND_SESSION: {
+      const auto session = session_event(read_fixed<mtlswatch_session>(record));
+      if (session) out.emplace_back(*session);
+      return session.has_value();
+    }
     default:
       return true;  // LISTENER: not an event
   }
@@ -76,7 +81,7 @@ bool Decoder::decode_io(std::span<const std::uint8_t> record, std::vector<Event>
 void Decoder::decode_close(std::span<const std::uint8_t> record, std::vector<Event>& out) {
   const auto close = read_fixed<mtlswatch_close>(record);
   streams_.close(close.cookie);
-  out.emplace_back(ConnectionClosed{close.header.time_ns, close.cookie});
+  out.emplace_back(connection_closed(close));
 }
 
 void Decoder::decode_handshake(std::span<const std::uint8_t> record, std::vector<Event>& out) {

@@ -96,12 +96,33 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
   event.id = record.cookie;
   event.conflict = (record.flags & MTLSWATCH_HANDSHAKE_CONFLICT) != 0;
   event.ssl = record.ssl;
-  event.result = record.result;
+  event.driver = record.driver <= MTLSWATCH_DRIVER_PEEK ? static_cast<HandshakeDriver>(record.driver) : HandshakeDriver::kHandshake;
+  const bool reads = event.driver == HandshakeDriver::kRead;
+  event.result = reads ? record.result > 0 : event.driver == HandshakeDriver::kPeek ? 0 : record.result;
   if ((record.flags & MTLSWATCH_HANDSHAKE_VERIFIED) != 0) event.verify_code = record.verify_code;
   if ((record.flags & MTLSWATCH_HANDSHAKE_REASON) != 0) event.reason = record.reason;
   if ((record.flags & MTLSWATCH_HANDSHAKE_RECEIVED) != 0) event.receive_result = record.receive_result;
   event.certificates = record.certificates;
   return event;
+}
+
+ConnectionClosed connection_closed(const mtlswatch_close& record) {
+  const bool known = record.ending <= MTLSWATCH_ENDING_RESET;
+  return {record.header.time_ns, record.cookie, known ? static_cast<Ending>(record.ending) : Ending::kUnknown};
+}
+
+std::optional<Event> session_event(const mtlswatch_session& record) {
+  const Actor actor{record.header.pid, record.header.tid};
+  const auto has = [&record](std::uint32_t flag) { return (record.flags & flag) != 0; };
+  if (record.change == MTLSWATCH_SESSION_STORED || record.change == MTLSWATCH_SESSION_FOUND) {
+    return SessionCached{record.header.time_ns, actor, record.cookie, record.session,
+                         record.change == MTLSWATCH_SESSION_FOUND, has(MTLSWATCH_SESSION_ANSWERED)};
+  }
+  if (record.change != MTLSWATCH_SESSION_OFFERED || record.server_name_bytes > MTLSWATCH_SERVER_NAME_BYTES) return std::nullopt;
+  const std::string_view name(record.server_name, record.server_name_bytes);
+  const bool printable = std::all_of(name.begin(), name.end(), [](char byte) { return is_printable(byte) && byte != ' '; });
+  return SessionOffered{record.header.time_ns, actor, record.cookie, has(MTLSWATCH_SESSION_COMPLETE),
+                        has(MTLSWATCH_SESSION_CERTIFICATE), record.verify_code, printable ? lowered(name) : std::string()};
 }
 
 std::optional<ProcessChange> process_change(const mtlswatch_process& record) {

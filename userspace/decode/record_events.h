@@ -24,6 +24,11 @@ std::optional<Turn> turn_of(const mtlswatch_io& record);
 
 HandshakeStep handshake_step(const mtlswatch_handshake& record);
 
+ConnectionClosed connection_closed(const mtlswatch_close& record);
+
+/// An older session was offered, or the in-process cache was used; nothing for what is neither.
+std::optional<Event> session_event(const mtlswatch_session& record);
+
 /// Nothing if the change is none that is known.
 std::optional<ProcessChange> process_change(const mtlswatch_process& record);
 

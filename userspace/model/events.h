@@ -106,6 +106,9 @@ struct ResponseSeen {
   bool first_of_turn = false;
 };
 
+/// The call that drives a handshake. What each returns means something else.
+enum class HandshakeDriver { kHandshake, kRead, kPeek };
+
 /// A call that drives a handshake returned.
 struct HandshakeStep {
   std::uint64_t time_ns = 0;
@@ -114,11 +117,12 @@ struct HandshakeStep {
   ConnectionId id = 0;  ///< 0: unbound
   bool conflict = false;  ///< bytes of two accepted sockets were received inside
   std::uint64_t ssl = 0;
-  int result = 0;  ///< 1: established
+  int result = 0;  ///< 1: established; it never is where the driver is kPeek
   std::optional<int> verify_code;     ///< X509_V_*
   std::optional<int> reason;          ///< library-20 reason, SSL_R_*
   std::optional<int> receive_result;  ///< bytes, 0 end of stream, -errno
   std::uint32_t certificates = 0;
+  HandshakeDriver driver = HandshakeDriver::kHandshake;
 };
 
 /// One certificate of the peer's chain.
@@ -129,11 +133,42 @@ struct PeerCertificate {
   std::uint64_t ssl = 0;
   std::uint32_t index = 0;  ///< 0: leaf
   Certificate certificate;
+  bool of_session = false;  ///< not sent by the peer: it was in the session that it offered
+};
+
+/// A session older than its connection was decoded: from a ticket, or from a cache outside of the library.
+struct SessionOffered {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  bool complete = false;         ///< all its fields were read: what is not here is not in it
+  bool has_certificate = false;  ///< its certificate follows as a PeerCertificate that is of_session
+  int verify_code = 0;           ///< X509_V_*
+  std::string server_name;       ///< of the original handshake, lower case; empty: not kept
+};
+
+/// The server's in-process session cache was used.
+struct SessionCached {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;        ///< 0: outside of a handshake
+  std::uint64_t session = 0;  ///< address of the SSL_SESSION
+  bool found = false;         ///< taken out for this handshake; else stored
+  bool own = false;           ///< stored by the handshake that made it
+};
+
+/// How a TCP connection came to its end.
+enum class Ending {
+  kUnknown,
+  kPeer,   ///< the peer closed first
+  kLocal,  ///< this end closed first
+  kReset,
 };
 
 struct ConnectionClosed {
   std::uint64_t time_ns = 0;
   ConnectionId id = 0;
+  Ending ending = Ending::kUnknown;
 };
 
 enum class ProcessChangeKind { kExec, kFork, kExit, kListen };
@@ -163,6 +198,7 @@ struct Tick {
 };
 
 using Event = std::variant<ConnectionOpened, Turn, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, RequestSeen, ResponseSeen,
-                           HandshakeStep, PeerCertificate, ConnectionClosed, ProcessChange, RecordsLost, ProcessKnown, Tick>;
+                           HandshakeStep, PeerCertificate, SessionOffered,
+                           SessionCached, ConnectionClosed, ProcessChange, RecordsLost, ProcessKnown, Tick>;
 
 }  // namespace mtlswatch

@@ -63,10 +63,14 @@ struct Session {
   std::optional<int> verify_code;
   /// Whether the handshake succeeded; absent while no probe has told.
   std::optional<bool> tls_accepted;
+  /// The client was asked again after the handshake (TLS 1.3 post-handshake authentication, renegotiation): what stood before
+  /// then is not known any more. 0: it was not.
+  std::uint64_t reauthenticated_ns = 0;
   std::optional<int> failure_reason;  ///< SSL_R_*
   std::vector<Certificate> chain;     ///< leaf first
   std::optional<ClientHello> client_hello;
   std::optional<ServerHello> server_hello;
+  std::string original_server_name;   ///< resumed: SNI of the handshake that made the session; empty: not known
   bool unsupported_library = false;  ///< TLS on the wire, and no probe saw its handshake
 };
 

@@ -145,20 +145,38 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
   return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
 }
 
+// An established session of which a fact is missing: its handshake began before the agent, records were lost, or it was
+// resumed and the original one was not seen.
+Reason Judge::why_unseen(const Origin& origin) {
+  if (origin.predates_agent) return Reason::kPredatesAgent;
+  return origin.touched_by_loss ? Reason::kEventLoss : Reason::kUnboundSession;
+}
+
 Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) const {
   const Session& session = origin.session;
   if (origin.identity_may_have_changed) return Reason::kUnboundSession;
+  if (session.reauthenticated_ns > exchange.request.time_ns) return Reason::kUnboundSession;  // who it was before is not kept
   const bool may_be_early = session.client_hello && (session.client_hello->has_early_data || session.client_hello->cut);
   if (may_be_early && exchange.request.time_ns < session.finished_ns) {
     return Reason::kEarlyData;
   }
-  if (!session.presented) return Reason::kUnboundSession;  // a resumed session whose certificate was not seen
+  if (!session.presented) return why_unseen(origin);
   if (!*session.presented) return Reason::kNoClientCertificate;
-  if (!session.verify_code) return Reason::kUnboundSession;
+  if (!session.verify_code) return why_unseen(origin);
   if (*session.verify_code != 0) return Reason::kClientCertificateNotVerified;
   if (session.chain.empty()) return Reason::kEventLoss;
+  if (const auto reason = of_names(session)) return *reason;
   const bool intermediary = is_intermediary(session.chain.front(), exchange.process.backend);
   return intermediary ? Reason::kPeerNotMonitored : Reason::kVerifiedClientCertificate;
+}
+
+// The certificate was verified for the name of the handshake that made the session; a server may hold another name to other
+// authorities (CVE-2025-23419). A client that names none now may have reached any of them.
+std::optional<Reason> Judge::of_names(const Session& session) {
+  if (session.resumed != true || session.original_server_name.empty()) return std::nullopt;
+  if (!session.client_hello || session.client_hello->server_name.empty()) return Reason::kUnboundSession;
+  if (session.client_hello->server_name == session.original_server_name) return std::nullopt;
+  return Reason::kResumedUnderOtherName;
 }
 
 bool Judge::is_intermediary(const Certificate& certificate, const std::string& name) const {

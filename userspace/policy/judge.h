@@ -3,6 +3,7 @@
 // "authenticated".
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -37,6 +38,8 @@ class Judge {
   Reason of_ingress(const Origin& origin, const SettledExchange& exchange) const;
   bool is_remote_proxy(const IpAddress& address, const std::string& backend) const;
   Reason of_session(const Origin& origin, const SettledExchange& exchange) const;
+  static Reason why_unseen(const Origin& origin);
+  static std::optional<Reason> of_names(const Session& session);
   bool is_intermediary(const Certificate& certificate, const std::string& backend) const;
   const BackendConfig* backend(const std::string& name) const;
 

@@ -76,7 +76,7 @@ Import find_import(const ElfImage& image, const std::string& symbol) {
 
 CallSites CodeReader::find_calls(const Import& import) {
   CallSites sites;
-  if (import.slots.empty()) return sites;
+  if (import.slots.empty() && import.stubs.empty()) return sites;
   for (const CodeSection& section : image_->code()) {
     if (section.linkage) continue;
     for (std::size_t at = 0; at < section.bytes.size(); ++at) {

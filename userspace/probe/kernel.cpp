@@ -57,6 +57,11 @@ bpf_program* program_for(const Programs& programs, ProbePurpose purpose, bool wi
     case ProbePurpose::kVerifyResult: return programs.on_verify_result;
     case ProbePurpose::kError: return programs.on_error;
     case ProbePurpose::kErrorLegacy: return programs.on_error_legacy;
+    case ProbePurpose::kSessionOffered: return programs.on_session_offered;
+    case ProbePurpose::kSessionStored: return programs.on_session_stored;
+    case ProbePurpose::kSessionFound: return programs.on_session_found;
+    case ProbePurpose::kSessionAsked: return programs.on_session_asked;
+    case ProbePurpose::kSessionTaken: return programs.on_session_taken;
   }
   return nullptr;
 }

@@ -20,7 +20,12 @@ struct WantedProbe {
   unsigned arguments;  ///< RegisterBits that the kernel program reads on entry
   /// Of the two names of one thing, the other; when that one is there, this one is not missed.
   const char* instead;
+  /// Of its calls, only those at this place count; null: all.
+  const char* after = nullptr;   ///< right behind a call of this function
+  const char* inside = nullptr;  ///< in this function of the image
 };
+
+constexpr std::uint64_t kRightBehindBytes = 64;
 
 // Another library or another symbol is another row.
 constexpr WantedProbe kWanted[] = {
@@ -30,6 +35,13 @@ constexpr WantedProbe kWanted[] = {
     {ProbePurpose::kVerifyResult, "X509_STORE_CTX_get_error", Observe::kCallResult, 0, nullptr},
     {ProbePurpose::kError, "ERR_vset_error", Observe::kCallArguments, kArgument1 | kArgument2, "ERR_put_error"},
     {ProbePurpose::kErrorLegacy, "ERR_put_error", Observe::kCallArguments, kArgument1 | kArgument3, "ERR_vset_error"},
+    // Since OpenSSL 3.2 libssl calls the _ex form, and the plain one jumps to it.
+    {ProbePurpose::kSessionOffered, "d2i_SSL_SESSION_ex", Observe::kOwnEntry, kArgument2 | kArgument3, "d2i_SSL_SESSION"},
+    {ProbePurpose::kSessionOffered, "d2i_SSL_SESSION", Observe::kOwnEntry, kArgument2 | kArgument3, "d2i_SSL_SESSION_ex"},
+    {ProbePurpose::kSessionStored, "SSL_CTX_add_session", Observe::kOwnEntry, kArgument2, nullptr},
+    {ProbePurpose::kSessionFound, "SSL_SESSION_up_ref", Observe::kCallArguments, kArgument1, nullptr, "OPENSSL_LH_retrieve"},
+    {ProbePurpose::kSessionAsked, "SSL_get1_session", Observe::kOwnEntry, kArgument1, nullptr},
+    {ProbePurpose::kSessionTaken, "SSL_SESSION_up_ref", Observe::kCallArguments, kArgument1, nullptr, nullptr, "SSL_get1_session"},
 };
 
 std::string hex_address(std::uint64_t value) {
@@ -63,6 +75,11 @@ class Planner {
   void add(const WantedProbe& wanted, ProbePlacement placement, std::uint64_t address);
   void miss(const WantedProbe& wanted, const std::string& reason);
   bool has(const char* symbol) const;
+  bool is_placed(ProbePurpose purpose) const;
+  void place_chosen_calls(const WantedProbe& wanted);
+  CallSites calls_of(const char* symbol);
+  bool is_right_behind(const char* symbol, const Instruction& call);
+  bool is_inside(const char* symbol, const Instruction& call) const;
 
   const ElfImage& image_;
   CodeReader reader_;
@@ -70,6 +87,7 @@ class Planner {
 };
 
 void Planner::place(const WantedProbe& wanted) {
+  if (wanted.after != nullptr || wanted.inside != nullptr) return place_chosen_calls(wanted);
   const bool own = wanted.observe == Observe::kOwnEntry || wanted.observe == Observe::kOwnReturn;
   const Import import = own ? Import{} : find_import(image_, wanted.symbol);
   if (!import.slots.empty()) {
@@ -79,13 +97,52 @@ void Planner::place(const WantedProbe& wanted) {
     // Its address is taken and called through a pointer, which no fixed instruction shows.
     return miss(wanted, "imported, but no call of it was found");
   }
+  if (own && wanted.instead != nullptr && is_placed(wanted.purpose)) return;
   const auto function = image_.function(wanted.symbol);
   if (function) return place_function(wanted, *function);
   if (wanted.instead != nullptr && has(wanted.instead)) return;
   miss(wanted, "not in this file");
 }
 
+/// Calls that mean something at one place only: never the function's own entry, which every caller passes.
+void Planner::place_chosen_calls(const WantedProbe& wanted) {
+  if (!has(wanted.symbol)) return miss(wanted, "not in this file");
+  CallSites sites = calls_of(wanted.symbol);
+  sites.unconfirmed.clear();
+  std::erase_if(sites.confirmed, [&](const Instruction& call) {
+    return wanted.after != nullptr ? !is_right_behind(wanted.after, call) : !is_inside(wanted.inside, call);
+  });
+  if (sites.confirmed.empty()) return miss(wanted, "no call of it was found where it is wanted");
+  place_calls(wanted, sites);
+}
+
+/// Of an imported function, or of one of the image's own.
+CallSites Planner::calls_of(const char* symbol) {
+  Import import = find_import(image_, symbol);
+  if (const auto function = image_.function(symbol)) import.stubs.push_back(*function);
+  return reader_.find_calls(import);
+}
+
+bool Planner::is_right_behind(const char* symbol, const Instruction& call) {
+  const CallSites before = calls_of(symbol);
+  return std::any_of(before.confirmed.begin(), before.confirmed.end(), [&](const Instruction& other) {
+    return other.address < call.address && call.address - other.address <= kRightBehindBytes;
+  });
+}
+
+bool Planner::is_inside(const char* symbol, const Instruction& call) const {
+  const auto start = image_.function(symbol);
+  if (!start || call.address < *start) return false;
+  const auto& starts = image_.function_starts();
+  const auto next = std::upper_bound(starts.begin(), starts.end(), *start);
+  return next == starts.end() || call.address < *next;
+}
+
 bool Planner::has(const char* symbol) const { return !image_.slots(symbol).empty() || image_.function(symbol); }
+
+bool Planner::is_placed(ProbePurpose purpose) const {
+  return std::any_of(plan_.points.begin(), plan_.points.end(), [&](const ProbePoint& point) { return point.purpose == purpose; });
+}
 
 void Planner::place_calls(const WantedProbe& wanted, const CallSites& sites) {
   for (const Instruction& call : sites.confirmed) {

@@ -20,6 +20,11 @@ enum class ProbePurpose : std::uint8_t {
   kVerifyResult,     ///< X509_STORE_CTX_get_error has returned: eax is the X509_V_* code
   kError,            ///< ERR_vset_error is called (OpenSSL 3): edi is the library, esi the reason
   kErrorLegacy,      ///< ERR_put_error is called (OpenSSL 1.1): edi is the library, edx the reason
+  kSessionOffered,   ///< d2i_SSL_SESSION(_ex) begins: rsi points to a pointer to the DER, rdx is its length
+  kSessionStored,    ///< SSL_CTX_add_session begins: rsi is the SSL_SESSION
+  kSessionFound,     ///< SSL_SESSION_up_ref is called where the in-process cache was searched: rdi is the SSL_SESSION
+  kSessionAsked,     ///< SSL_get1_session begins: rdi is the SSL
+  kSessionTaken,     ///< and what it returns: rdi is the SSL_SESSION
 };
 
 /// How a point relates to the function it observes.

@@ -14,7 +14,7 @@ from lab.fronts.nginx_front import NginxFront
 from lab.fronts.node_front import Node
 from lab.fronts.stunnel import Stunnel
 from lab.handshake_matrix import break_handshakes, resumption_of_verified, visit
-from lab.handshake_truth import check_ground, count_events, judge, print_table
+from lab.handshake_truth import check_ground, count_events, judge, judge_requests, print_table
 from lab.laboratory import print_losses
 
 EVENTS_TIMEOUT_S = 5
@@ -70,6 +70,7 @@ def run(lab, score):
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)
     judge(cells + broken, agent.events)
+    print(f"      {judge_requests(cells, agent.events)} of {len(cells)} handshakes carried a request to Django")
     print_table("handshakes", cells)
     for cell in broken:
         cell.column, cell.row, cell.front = cell.front, cell.row, ""

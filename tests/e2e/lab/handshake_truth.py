@@ -133,6 +133,35 @@ def judge(cells, events):
             cell.wrong = min((_differences(cell, event) for event in found), key=len)
 
 
+def _request_reason(cell):
+    """event.reason of the request that followed. A session of another name is told where the server kept its name."""
+    code = cell.expected["mtlswatch.client_certificate.verify_code"]
+    if cell.certificate is None:
+        return "no_client_certificate"
+    if code != 0:
+        return "client_certificate_not_verified"
+    other = cell.view.resumed and cell.server_name == OTHER_NAME
+    return "resumed_under_other_name" if other else "verified_client_certificate"
+
+
+def judge_requests(cells, events):
+    """Adds to wrong of every cell whose request reached Django: the right reason and holder. Returns how many those are."""
+    by_key = defaultdict(list)
+    for event in of_dataset(events, "mtlswatch.request"):
+        by_key[get(event, "source.port"), get(event, "destination.port")].append(event)
+    for cell in cells:
+        if cell.view.status != 200:
+            continue
+        found = by_key[_key(cell)]
+        serials = {get(event, "tls.client.x509.serial_number") for event in found}
+        reasons = {get(event, "event.reason") for event in found}
+        if reasons != {_request_reason(cell)}:
+            cell.wrong.append(f"request: {sorted(map(str, reasons))}, not {_request_reason(cell)}")
+        elif cell.certificate is not None and serials != {cell.certificate.serial}:
+            cell.wrong.append(f"request: serial {serials}")
+    return sum(cell.view.status == 200 for cell in cells)
+
+
 def count_events(events, keys):
     """How many handshake events have one of these pairs of ports."""
     ports = {(get(event, "source.port"), get(event, "destination.port"))

@@ -121,6 +121,7 @@ TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
     scene.give(waiting);
   }
   scene.give(ConnectionClosed{++scene.now_ns, closed});
+  scene.pass(SessionTracker::kAfterCloseNs + 1'000 * kMs);
   ASSERT_EQ(scene.out.handshakes.size(), 1u);
   EXPECT_EQ(scene.out.handshakes[0].outcome, "unknown");
   EXPECT_EQ(scene.out.handshakes[0].reason, "abandoned");
@@ -129,12 +130,84 @@ TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
   EXPECT_EQ(scene.out.handshakes.size(), 2u);
 }
 
+/// A handshake that waits for its client, after 2 s of silence and the end of its connection.
+HandshakeReport after_ending(Ending ending) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  HandshakeStep waiting = step_of(scene, id, -1);
+  waiting.receive_result = -EAGAIN;
+  scene.give(waiting);
+  scene.now_ns += 2'000 * kMs;
+  scene.give(ConnectionClosed{scene.now_ns, id, ending});
+  scene.pass(SessionTracker::kAfterCloseNs);
+  return scene.out.handshakes.at(0);
+}
+
+TEST(Session, who_ended_the_connection_tells_why_a_handshake_ended) {
+  EXPECT_EQ(after_ending(Ending::kPeer).reason, "peer_closed");
+  EXPECT_EQ(after_ending(Ending::kReset).reason, "socket_error");
+  EXPECT_EQ(after_ending(Ending::kLocal).reason, "timed_out");
+  EXPECT_EQ(after_ending(Ending::kLocal).outcome, "failure");
+  EXPECT_EQ(after_ending(Ending::kUnknown).outcome, "unknown");
+}
+
+TEST(Session, what_the_server_makes_of_a_reset_is_waited_for) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  scene.give(ConnectionClosed{++scene.now_ns, id, Ending::kReset});
+  HandshakeStep failed = step_of(scene, id, -1);
+  failed.receive_result = -ECONNRESET;
+  scene.give(failed);
+  scene.pass(SessionTracker::kAfterCloseNs);
+  ASSERT_EQ(scene.out.handshakes.size(), 1u);
+  EXPECT_EQ(scene.out.handshakes[0].reason, "socket_error");
+  EXPECT_EQ(scene.out.handshakes[0].session.tls_accepted, false);
+}
+
 TEST(Session, whether_tls_accepted_is_not_claimed_where_no_probe_told) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
   scene.give(ConnectionClosed{++scene.now_ns, id});
+  scene.pass(SessionTracker::kAfterCloseNs);
   EXPECT_EQ(scene.out.handshakes.at(0).reason, "not_observed");
   EXPECT_EQ(scene.out.handshakes.at(0).session.tls_accepted, std::nullopt);
+}
+
+HandshakeStep peek(Scene& scene, ConnectionId id, std::uint32_t certificates, int received) {
+  HandshakeStep step = step_of(scene, id, 0);
+  step.driver = HandshakeDriver::kPeek;
+  step.certificates = certificates;
+  step.receive_result = received;
+  if (certificates > 0) step.verify_code = 0;
+  return step;
+}
+
+TEST(Session, a_certificate_asked_for_after_the_handshake_replaces_what_was_known) {
+  Scene scene;
+  const ConnectionId id = scene.client_without_certificate(40000);
+  scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, id, 1, 0, leaf("alice")});
+  scene.give(peek(scene, id, 1, 900));
+  ASSERT_EQ(scene.out.handshakes.size(), 2u);
+  const HandshakeReport& again = scene.out.handshakes[1];
+  EXPECT_EQ(again.reason, "verified_client_certificate");
+  EXPECT_EQ(again.session.chain.at(0).subject.text, "CN=alice");
+  EXPECT_EQ(again.session.reauthenticated_ns, scene.now_ns);
+}
+
+TEST(Session, a_renegotiation_without_a_certificate_leaves_nothing_known) {
+  ProcessDirectory processes;
+  SessionTracker sessions(processes);
+  Scene scene;
+  Connection connection;
+  connection.session.state = SessionState::kEstablished;
+  connection.session.presented = true;
+  connection.session.verify_code = 0;
+  connection.session.chain = {leaf("alice")};
+  sessions.on_step(connection, peek(scene, 1, 0, -EAGAIN));
+  EXPECT_EQ(connection.session.presented, true);
+  EXPECT_FALSE(sessions.on_step(connection, peek(scene, 1, 0, 200)));
+  EXPECT_EQ(connection.session.presented, std::nullopt);
+  EXPECT_TRUE(connection.session.chain.empty());
 }
 
 TEST(Session, an_unbound_step_and_a_clients_step_change_nothing) {

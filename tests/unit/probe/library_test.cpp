@@ -147,7 +147,7 @@ TEST(LibraryPlan, names_the_library_its_build_and_its_release) {
 
 TEST(LibraryPlan, falls_back_to_the_function_itself_when_it_is_linked_in) {
   const auto plan = plan_of(IMAGE_DEFINITIONS);
-  EXPECT_THAT(plan.unplaced, IsEmpty());
+  for (const UnplacedSymbol& one : plan.unplaced) EXPECT_GE(one.purpose, ProbePurpose::kSessionOffered) << one.symbol;
   EXPECT_THAT(instructions_of(plan, ProbePurpose::kHandshakeEntry), ElementsAre("endbr64"));
   EXPECT_THAT(instructions_of(plan, ProbePurpose::kCertificate), ElementsAre("mov rcx, rdx"));
   EXPECT_THAT(instructions_of(plan, ProbePurpose::kErrorLegacy), ElementsAre("push r9"));
@@ -167,7 +167,7 @@ TEST(LibraryPlan, gives_places_in_the_file_and_not_in_memory) {
 TEST(LibraryPlan, has_a_reason_for_every_symbol_of_a_library_that_is_no_tls_library) {
   const auto plan = plan_of("/proc/self/exe");
   EXPECT_THAT(plan.points, IsEmpty());
-  ASSERT_EQ(plan.unplaced.size(), 6U);
+  ASSERT_GE(plan.unplaced.size(), 6U);
   for (const UnplacedSymbol& one : plan.unplaced) EXPECT_EQ(one.reason, "not in this file") << one.symbol;
 }
 
