@@ -13,7 +13,8 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "proxies", "backends")
+         "handshakes", "proxies", "backends",
+         "metrics", "correlation_ids", "ecs")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_BACKENDS = ("/usr/bin/uwsgi-core", "/usr/lib/uwsgi/plugins/http_plugin.so", "/usr/bin/daphne",
@@ -37,6 +38,12 @@ def missing(agent, test, full=False):
     for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
+    if test == "metrics" and not os.access("/usr/bin/prometheus", os.X_OK):
+        return "/usr/bin/prometheus"
+    if test == "ecs":
+        from lab.ecs import FILE, field_file
+        if field_file() is None:
+            return f"{FILE} (beside the checkout in a folder \"shared\", or named by MTLSWATCH_ECS_FIELDS)"
     if test == "remote" and not os.access("/dev/net/tun", os.W_OK):
         return "/dev/net/tun"
     if agent is not None and shutil.which(agent) is None:

@@ -23,11 +23,23 @@ struct RunOptions {
   std::string recording;  ///< record: the file; run: empty
 };
 
+/// How to reach the running agent, and in which form its answer is printed.
+struct AskOptions {
+  LoadOptions config;
+  std::string socket;  ///< empty: what the configuration says
+  bool json = false;
+};
+
 int run_agent(const RunOptions& options);
 int replay(const std::string& file);
 int check_config(const LoadOptions& options, bool print_effective);
 int doctor(bool as_json);
 int targets(const LoadOptions& options, bool as_json);
+int status(const AskOptions& options);
+/// The last verdicts, or with follow every event from now on.
+int events(const AskOptions& options, const std::string& filter, bool follow);
+/// log: a file of JSON lines to look in instead of asking the agent; empty: none.
+int explain(const AskOptions& options, const std::string& id, const std::string& log);
 int version();
 
 }  // namespace mtlswatch

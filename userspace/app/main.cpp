@@ -16,7 +16,12 @@ constexpr const char* kAbout =
 
 struct Arguments {
   mtlswatch::RunOptions run;
+  mtlswatch::AskOptions ask;
   std::string recording_file;
+  std::string filter;
+  std::string event_id;
+  std::string log_file;
+  bool follow = false;
   std::string log_level = "info";
   bool json = false;
   bool print_effective = false;
@@ -34,6 +39,24 @@ void add_config_option(CLI::App* command, Arguments& arguments) {
       ->envname("MTLSWATCH_CONFIG");
   command->add_option("--set", arguments.run.config.settings, "KEY=VALUE above the files and the environment, as limits.connections=9000")
       ->allow_extra_args(false);
+}
+
+void add_ask_options(CLI::App* command, Arguments& arguments) {
+  add_config_option(command, arguments);
+  command->add_option("--socket", arguments.ask.socket, "Admin socket of the running agent")->envname("MTLSWATCH_SOCKET");
+  command->add_flag("--json", arguments.json, "As JSON");
+}
+
+void add_asking_commands(CLI::App& app, Arguments& arguments) {
+  add_ask_options(app.add_subcommand("status", "What the running agent watches, counts and lacks; exit code 5 when degraded"), arguments);
+  CLI::App* events = app.add_subcommand("events", "The running agent's last verdicts, or all events as they come");
+  add_ask_options(events, arguments);
+  events->add_flag("-f,--follow", arguments.follow, "Go on with every event from now on");
+  events->add_option("--filter", arguments.filter, "KEY=VALUE[|VALUE][,...]; keys: dataset verdict reason backend outcome action id");
+  CLI::App* explain = app.add_subcommand("explain", "Say in plain words why an event says what it says");
+  add_ask_options(explain, arguments);
+  explain->add_option("ID", arguments.event_id, "event.id")->required();
+  explain->add_option("--log", arguments.log_file, "Look in this file of JSON lines instead of asking the agent");
 }
 
 void add_commands(CLI::App& app, Arguments& arguments) {
@@ -54,6 +77,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   CLI::App* targets = app.add_subcommand("targets", "List the processes found, why, and how well each can be seen");
   add_config_option(targets, arguments);
   targets->add_flag("--json", arguments.json, "As JSON");
+  add_asking_commands(app, arguments);
   app.add_subcommand("version", "Print the version");
 }
 
@@ -65,6 +89,11 @@ int run_command(const std::string& name, Arguments& arguments) {
   if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective);
   if (name == "doctor") return doctor(arguments.json);
   if (name == "targets") return targets(arguments.run.config, arguments.json);
+  arguments.ask.config = arguments.run.config;
+  arguments.ask.json = arguments.json;
+  if (name == "status") return status(arguments.ask);
+  if (name == "events") return events(arguments.ask, arguments.filter, arguments.follow);
+  if (name == "explain") return explain(arguments.ask, arguments.event_id, arguments.log_file);
   return version();
 }
 
