@@ -15,7 +15,7 @@ test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2
   curl openssl iproute2 binutils util-linux procps
   haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
-  python3-gevent python3-websockets socat varnish caddy prometheus mandoc
+  python3-gevent python3-websockets socat varnish caddy prometheus mandoc man-db
 )
 # shellcheck disable=SC2034
 demo_packages=(nginx gunicorn python3-django openssl curl)

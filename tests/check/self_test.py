@@ -3,6 +3,7 @@
 """Each house rule accepts a small good tree, and objects to each of these defects in it, and to nothing else."""
 import pathlib
 import tempfile
+import sys
 import unittest
 
 import bpf_table
@@ -152,4 +153,4 @@ class HouseRules(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(argv=sys.argv[:1])

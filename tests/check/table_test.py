@@ -124,4 +124,4 @@ class QuickstartTable(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(argv=sys.argv[:1])

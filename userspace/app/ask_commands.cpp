@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "userspace/app/admin_socket.h"
+#include "userspace/app/ask.h"
 #include "userspace/app/commands.h"
 #include "userspace/app/event_filter.h"
 #include "userspace/app/explain_json.h"
@@ -20,25 +21,6 @@ namespace {
 int fail(ExitCode code, const std::string& message) {
   fmt::print(stderr, "mtlswatch: {}\n", message);
   return code;
-}
-
-/// --socket, else what the configuration says, else the default.
-Result<std::string> socket_of(const AskOptions& options) {
-  if (!options.socket.empty()) return options.socket;
-  const auto config = load_config(options.config);
-  if (!config) return options.config.file.empty() ? Result<std::string>(std::string(kAdminSocket)) : config.error();
-  if (config->admin_socket.empty()) return Error{"the configuration has no admin socket"};
-  return config->admin_socket;
-}
-
-/// The agent's one-line answer, or why there is none.
-Result<std::string> ask(const AskOptions& options, const AdminRequest& request) {
-  const auto socket = socket_of(options);
-  if (!socket) return socket.error();
-  auto answer = ask_agent(*socket, request_json(request));
-  if (!answer) return answer.error();
-  if (const auto error = error_in_json(*answer)) return Error{*error};
-  return answer;
 }
 
 /// The last line of a log with this event.id. A log line may be torn, or somebody else's.

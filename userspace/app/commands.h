@@ -34,8 +34,9 @@ int run_agent(const RunOptions& options);
 int replay(const std::string& file);
 int check_config(const LoadOptions& options, bool print_effective);
 int doctor(bool as_json);
-int targets(const LoadOptions& options, bool as_json);
 int status(const AskOptions& options);
+/// What the running agent watches; with no agent, and no socket named, what it would find.
+int targets(const AskOptions& options);
 /// The last verdicts, or with follow every event from now on.
 int events(const AskOptions& options, const std::string& filter, bool follow);
 /// log: a file of JSON lines to look in instead of asking the agent; empty: none.

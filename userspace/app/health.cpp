@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <set>
 
 namespace mtlswatch {
 namespace {
@@ -27,23 +26,24 @@ HealthCheck check_backends(const HealthFacts& facts, const Processes& processes)
   return result;
 }
 
-/// A front whose handshakes cannot be seen makes its requests unknown.
-HealthCheck check_fronts(const Processes& processes) {
+/// A front whose handshakes cannot be seen makes its requests unknown. Only those that do forward count: any server of
+/// root is a front by discovery, whether or not it has to do with a backend.
+HealthCheck check_fronts(const HealthFacts& facts, const Processes& processes) {
   std::size_t fronts = 0;
   std::string blind;
   for (const auto& [pid, process] : processes) {
-    if (!process.front) continue;
+    if (!process.front || !facts.forwarding.contains(pid)) continue;
     ++fronts;
     if (process.tls_coverage == "attached" || process.tls_coverage.empty() || !blind.empty()) continue;
     blind = fmt::format("TLS of {} (pid {}) is {}: {}", process.name, pid, process.tls_coverage, process.tls_coverage_reason);
   }
-  return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} found", fronts) : blind);
+  return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} forward requests", fronts) : blind);
 }
 
 }  // namespace
 
 std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes& processes) {
-  std::vector<HealthCheck> checks = {check_backends(facts, processes), check_fronts(processes)};
+  std::vector<HealthCheck> checks = {check_backends(facts, processes), check_fronts(facts, processes)};
   checks.push_back(check("handshake_probes", facts.libraries_attached > 0,
                          facts.libraries_attached > 0 ? fmt::format("in {} libraries", facts.libraries_attached)
                                                       : "no TLS library could be probed"));

@@ -4,8 +4,11 @@
 
 #include <cstdio>
 
+#include "userspace/app/ask.h"
 #include "userspace/app/commands.h"
 #include "userspace/app/inspect_json.h"
+#include "userspace/app/targets_text_json.h"
+#include "userspace/app/text_table.h"
 #include "userspace/app/watcher.h"
 #include "userspace/probe/environment.h"
 #include "userspace/probe/return_probe_check.h"
@@ -25,31 +28,16 @@ std::vector<EnvironmentCheck> all_checks() {
   return checks;
 }
 
-void print_process(const ProcessFacts& facts) {
-  const std::string what = !facts.backend.empty() ? "backend " + facts.backend : facts.front ? "front" : "server";
-  fmt::print("{:>7}  {:<16} {:<18} {:<9} {}\n", facts.pid, facts.name, what, facts.tls_coverage.empty() ? "-" : facts.tls_coverage,
-             facts.executable);
-  for (const Endpoint& listener : facts.listeners) fmt::print("{:>9} listens on {}\n", "", listener.text());
-  for (const DetectionClue& clue : facts.clues) fmt::print("{:>9} {:+} {}\n", "", clue.score, clue.reason);
-  if (!facts.front_reason.empty()) fmt::print("{:>9} {}\n", "", facts.front_reason);
-  if (!facts.tls_coverage_reason.empty()) fmt::print("{:>9} TLS: {}\n", "", facts.tls_coverage_reason);
-}
-
-void print_library(const LibraryReport& library) {
-  fmt::print("\n{}  {}  build-id {}\n", library.display_path, library.plan.version.empty() ? library.plan.name : library.plan.version,
-             library.plan.build_id);
-  for (const ProbePoint& point : library.plan.points) {
-    const bool emulated = point.instruction_class == InstructionClass::kEmulated;
-    fmt::print("  {:<28} {:#10x}  {:<14} {}\n", point.symbol, point.file_offset, emulated ? "emulated" : "single-stepped",
-               point.disassembly);
-  }
-  for (const UnplacedSymbol& symbol : library.plan.unplaced) fmt::print("  {:<28} not placed: {}\n", symbol.symbol, symbol.reason);
-  if (!library.failure.empty()) fmt::print("  cannot be probed: {}\n", library.failure);
-}
-
 int fail(ExitCode code, const Error& error) {
   fmt::print(stderr, "mtlswatch: {}\n", error.message);
   return code;
+}
+
+int print_targets(const std::string& json, bool as_json) {
+  const auto text = as_json ? Result<std::string>(json + "\n") : targets_text(json, may_colour(stdout));
+  if (!text) return fail(kExitRuntime, text.error());
+  fmt::print("{}", *text);
+  return kExitOk;
 }
 
 }  // namespace
@@ -73,22 +61,18 @@ int doctor(bool as_json) {
   return code;
 }
 
-int targets(const LoadOptions& options, bool as_json) {
-  const auto config = load_config(options);
+int targets(const AskOptions& options) {
+  const auto answer = ask(options, {.command = "targets", .id = "", .filter = ""});
+  if (!answer && !options.socket.empty()) return fail(kExitRuntime, answer.error());
+  if (answer) return print_targets(*answer, options.json);
+  const auto config = load_config(options.config);
   if (!config) return fail(kExitConfiguration, config.error());
   auto kernel = Kernel::load({});
   if (!kernel) return fail(kExitEnvironment, kernel.error());
   Watcher watcher(*config, *kernel, true);
   const auto news = watcher.scan(true);
   if (!news) return fail(kExitRuntime, news.error());
-  if (as_json) {
-    fmt::print("{}\n", targets_json(watcher.processes(), watcher.libraries()));
-    return kExitOk;
-  }
-  fmt::print("{:>7}  {:<16} {:<18} {:<9} {}\n", "PID", "NAME", "WHAT", "TLS", "EXECUTABLE");
-  for (const auto& [pid, facts] : watcher.processes()) print_process(facts);
-  for (const LibraryReport& library : watcher.libraries()) print_library(library);
-  return kExitOk;
+  return print_targets(targets_json(watcher.processes(), watcher.libraries()), options.json);
 }
 
 }  // namespace mtlswatch

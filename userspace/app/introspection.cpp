@@ -18,6 +18,8 @@ constexpr std::uint64_t kMemoryStepNs = 10 * kSecondNs;
 constexpr std::uint64_t kMemoryNs = 60 * kSecondNs;
 constexpr std::uint64_t kSummaryNs = 300 * kSecondNs;
 constexpr std::uint64_t kExpiryWindowNs = 24 * 3600 * kSecondNs;
+constexpr std::uint64_t kForwardingNs = 3600 * kSecondNs;
+constexpr std::size_t kForwarding = 1024;
 constexpr std::size_t kTopIdentities = 20;
 constexpr std::size_t kSummaryIdentities = 50;
 
@@ -69,11 +71,20 @@ Status Introspection::open() {
 void Introspection::take(Report& report, std::uint64_t now_ns) {
   tally_.count(report, now_ns);
   identities_.note(report);
+  if (const auto* request = std::get_if<RequestReport>(&report)) note_forwarding(*request);
   if (!std::holds_alternative<AgentReport>(report)) ++noted_;
   if (admin_ && admin_->has_followers()) {
     admin_->publish(report, [&] { return ecs_json(report, context_); });
   }
   history_.keep(std::move(report));
+}
+
+void Introspection::note_forwarding(const RequestReport& report) {
+  const auto note = [&](std::uint32_t pid) {
+    if (forwarding_.size() < kForwarding || forwarding_.contains(pid)) forwarding_[pid] = report.time_ns;
+  };
+  for (const Hop& hop : report.hops) note(hop.process.pid);
+  if (report.peer_process) note(report.peer_process->pid);
 }
 
 bool Introspection::turn(std::uint64_t now_ns) {
@@ -113,6 +124,7 @@ AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
 std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const {
   HealthFacts facts;
   for (const BackendConfig& backend : sources_.config.backends) facts.configured_backends.push_back(backend.name);
+  for (const auto& [pid, time_ns] : forwarding_) facts.forwarding.insert(pid);
   facts.return_probes_are_safe = return_probes_are_safe_;
   for (const LibraryReport& library : sources_.watcher.libraries()) facts.libraries_attached += library.attachment.attached > 0;
   const Earlier earlier = earlier_.empty() ? Earlier{} : earlier_.front();
@@ -128,6 +140,7 @@ void Introspection::remember(std::uint64_t now_ns, const AgentStatus& status) {
   if (now_ns < next_memory_ns_) return;
   next_memory_ns_ = now_ns + kMemoryStepNs;
   earlier_.push_back({now_ns, status.counts, lost_in_sensor(status), lost_by_outputs(status.outputs)});
+  std::erase_if(forwarding_, [&](const auto& item) { return item.second + kForwardingNs < now_ns; });
   while (earlier_.size() > 1 && earlier_.front().time_ns + kMemoryNs < now_ns) earlier_.pop_front();
 }
 

@@ -48,6 +48,7 @@ class Introspection {
     std::uint64_t outputs_lost = 0;
   };
 
+  void note_forwarding(const RequestReport& report);
   AgentStatus status_now(std::uint64_t now_ns) const;
   std::vector<HealthCheck> checks(const AgentStatus& status) const;
   void remember(std::uint64_t now_ns, const AgentStatus& status);
@@ -66,6 +67,7 @@ class Introspection {
   History history_;
   std::vector<OutputStatus> outputs_;
   std::deque<Earlier> earlier_;  ///< oldest first, of the last minute
+  std::map<std::uint32_t, std::uint64_t> forwarding_;  ///< pid -> its last request; at most kForwarding
   std::uint64_t next_publish_ns_ = 0;
   std::uint64_t next_memory_ns_ = 0;
   std::uint64_t next_summary_ns_;

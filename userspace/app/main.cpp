@@ -49,6 +49,7 @@ void add_ask_options(CLI::App* command, Arguments& arguments) {
 
 void add_asking_commands(CLI::App& app, Arguments& arguments) {
   add_ask_options(app.add_subcommand("status", "What the running agent watches, counts and lacks; exit code 5 when degraded"), arguments);
+  add_ask_options(app.add_subcommand("targets", "List the processes watched or found, why, and how well each can be seen"), arguments);
   CLI::App* events = app.add_subcommand("events", "The running agent's last verdicts, or all events as they come");
   add_ask_options(events, arguments);
   events->add_flag("-f,--follow", arguments.follow, "Go on with every event from now on");
@@ -74,9 +75,6 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   check->add_flag("--print-effective", arguments.print_effective, "Print the configuration in effect");
   CLI::App* doctor = app.add_subcommand("doctor", "Say whether this host can be watched, and what to do where not");
   doctor->add_flag("--json", arguments.json, "As JSON");
-  CLI::App* targets = app.add_subcommand("targets", "List the processes found, why, and how well each can be seen");
-  add_config_option(targets, arguments);
-  targets->add_flag("--json", arguments.json, "As JSON");
   add_asking_commands(app, arguments);
   app.add_subcommand("version", "Print the version");
 }
@@ -88,9 +86,9 @@ int run_command(const std::string& name, Arguments& arguments) {
   if (name == "replay") return replay(arguments.recording_file);
   if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective);
   if (name == "doctor") return doctor(arguments.json);
-  if (name == "targets") return targets(arguments.run.config, arguments.json);
   arguments.ask.config = arguments.run.config;
   arguments.ask.json = arguments.json;
+  if (name == "targets") return targets(arguments.ask);
   if (name == "status") return status(arguments.ask);
   if (name == "events") return events(arguments.ask, arguments.filter, arguments.follow);
   if (name == "explain") return explain(arguments.ask, arguments.event_id, arguments.log_file);

@@ -64,10 +64,13 @@ class Gunicorn(Backend):
         return self.directory / f"{self.name}.access"
 
 
-def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=("127.0.0.1", "::1")):
-    """kind: "sync" answers one request a connection; "gthread" keeps connections alive."""
+def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=("127.0.0.1", "::1"), prepare=None):
+    """kind: "sync" answers one request a connection; "gthread" keeps connections alive. prepare(project): changes the
+    copy of the project before it is started."""
     project = directory / f"{name}-project"
     shutil.copytree(PROJECT, project)
+    if prepare:
+        prepare(project)
     server = Gunicorn(name, directory, addresses=addresses, unix_path=directory / f"{name}.sock")
     binds = [argument for address in server.listen() for argument in ("--bind", address)]
     server.child = Child(name, [

@@ -30,6 +30,7 @@ class Listener:
     limit_requests: bool = False  # limit_req with a delay: nginx queues requests
     upgrade: bool = False  # WebSockets are passed on
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
+    include: str = ""  # a file of directives for the location, instead of this laboratory's headers
     port: int = field(default_factory=free_port)
 
     @property
@@ -86,11 +87,12 @@ def _server_text(listener, pki):
     if listener.upgrade:
         forward += ' proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;'
     limit = "limit_req zone=queue burst=10000;" if listener.limit_requests else ""
+    include = f"include {listener.include};" if listener.include else ""
     authorize = "auth_request /auth;" if listener.authorize else ""
     inner = (f"location = /auth {{ internal; {forward} proxy_pass_request_body off; "
              'proxy_set_header Content-Length ""; }') if listener.authorize else ""
     return (f"server {{ listen {address}:{listener.port}{flags}; {_tls_text(listener, pki) if listener.tls else ''} "
-            f"{inner} location / {{ {limit} {authorize} {forward} }} }}")
+            f"{inner} location / {{ {limit} {authorize} {include} {forward} }} }}")
 
 
 class Nginx:

@@ -9,7 +9,7 @@ namespace mtlswatch {
 namespace {
 
 struct Host {
-  HealthFacts facts{.configured_backends = {"shop"}, .return_probes_are_safe = true, .libraries_attached = 1, .lost_lately = 0,
+  HealthFacts facts{.configured_backends = {"shop"}, .forwarding = {2}, .return_probes_are_safe = true, .libraries_attached = 1, .lost_lately = 0,
                     .outputs_lost_lately = 0, .output_error = ""};
   std::map<std::uint32_t, ProcessFacts> processes;
 
@@ -50,6 +50,13 @@ TEST(Health, is_degraded_but_ready_for_everything_else) {
     EXPECT_TRUE(host.status().is_ready());
     EXPECT_TRUE(host.status().is_degraded());
   }
+}
+
+TEST(Health, does_not_mind_a_blind_server_that_forwards_nothing) {
+  Host host;
+  host.processes[2].tls_coverage = "blind";
+  host.facts.forwarding.clear();
+  EXPECT_FALSE(host.status().is_degraded());
 }
 
 TEST(Health, names_the_front_that_cannot_be_seen) {
