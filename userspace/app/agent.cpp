@@ -171,7 +171,7 @@ void Agent::publish(std::uint64_t now_ns) {
     outputs.push_back({fmt::format("json_{}", outputs.size() + 1), sink.queued_bytes(), counters.lines_written, counters.lines_lost,
                        counters.last_error});
   }
-  introspection_.publish(now_ns, std::move(outputs));
+  introspection_.publish(now_ns, std::move(outputs), ring_->take_most_waiting_bytes());
 }
 
 void Agent::look_into(std::uint64_t now_ns, bool is_last) {

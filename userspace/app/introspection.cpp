@@ -92,7 +92,8 @@ bool Introspection::turn(std::uint64_t now_ns) {
   return now_ns >= next_publish_ns_ && (admin_ || http_);
 }
 
-void Introspection::publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs) {
+void Introspection::publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, std::uint64_t most_ring_bytes) {
+  most_ring_bytes_ = most_ring_bytes;
   next_publish_ns_ = now_ns + kSecondNs;
   outputs_ = std::move(outputs);
   for (const auto& [pid, facts] : sources_.watcher.processes()) {
@@ -111,6 +112,7 @@ AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
   status.now_ns = now_ns;
   status.counts = tally_.counts();
   status.outputs = outputs_;
+  status.maps.push_back({"records", most_ring_bytes_, sources_.config.limits.ring_bytes, 0});
   status.lost.emplace_back("output", lost_by_outputs(outputs_));
   status.lost.emplace_back("queue", admin_ ? admin_->lines_lost() : 0);
   status.tables.push_back({"identities", identities_.size(), identities_.capacity(), identities_.evicted()});

@@ -36,7 +36,8 @@ class Introspection {
   void take(Report& report, std::uint64_t now_ns);
   /// Every turn of the event loop. True, about once a second: it is time to publish.
   bool turn(std::uint64_t now_ns);
-  void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs);
+  /// most_ring_bytes: that waited in the ring at once since the last time.
+  void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, std::uint64_t most_ring_bytes);
   /// Whom the agent has seen, if there is news and it is time, or is_last.
   std::optional<AgentReport> identity_summary(std::uint64_t now_ns, bool is_last);
 
@@ -66,6 +67,7 @@ class Introspection {
   IdentityTable identities_;
   History history_;
   std::vector<OutputStatus> outputs_;
+  std::uint64_t most_ring_bytes_ = 0;
   std::deque<Earlier> earlier_;  ///< oldest first, of the last minute
   std::map<std::uint32_t, std::uint64_t> forwarding_;  ///< pid -> its last request; at most kForwarding
   std::uint64_t next_publish_ns_ = 0;

@@ -3,6 +3,10 @@
 
 #include <bpf/libbpf.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 
 namespace mtlswatch {
@@ -13,12 +17,16 @@ int hand_over(void* context, void* data, std::size_t size) {
   return 0;
 }
 
+std::size_t page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
 }  // namespace
 
 void RingReader::Free::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 
-RingReader::RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring)
-    : on_record_(std::move(on_record)), ring_(std::move(ring)) {}
+void RingReader::Unmap::operator()(void* pages) const { munmap(pages, 2 * page_bytes()); }
+
+RingReader::RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring, Positions positions)
+    : positions_(std::move(positions)), on_record_(std::move(on_record)), ring_(std::move(ring)) {}
 RingReader::RingReader(RingReader&&) noexcept = default;
 RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
@@ -27,10 +35,22 @@ Result<RingReader> RingReader::open(int ring_map_fd, OnRecord on_record) {
   auto held = std::make_unique<OnRecord>(std::move(on_record));
   std::unique_ptr<ring_buffer, Free> ring(ring_buffer__new(ring_map_fd, hand_over, held.get(), nullptr));
   if (!ring) return system_error("map the ring buffer", errno);
-  return RingReader(std::move(held), std::move(ring));
+  // The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's.
+  void* pages = mmap(nullptr, 2 * page_bytes(), PROT_READ, MAP_SHARED, ring_map_fd, 0);
+  return RingReader(std::move(held), std::move(ring), Positions(pages == MAP_FAILED ? nullptr : pages));
+}
+
+std::uint64_t RingReader::waiting_bytes() const {
+  if (!positions_) return 0;
+  const auto* consumer = static_cast<const std::uint64_t*>(positions_.get());
+  const auto* producer = reinterpret_cast<const std::uint64_t*>(static_cast<const char*>(positions_.get()) + page_bytes());
+  const std::uint64_t read_to = __atomic_load_n(consumer, __ATOMIC_ACQUIRE);
+  const std::uint64_t written_to = __atomic_load_n(producer, __ATOMIC_ACQUIRE);
+  return written_to > read_to ? written_to - read_to : 0;
 }
 
 Status RingReader::drain() {
+  most_waiting_ = std::max(most_waiting_, waiting_bytes());
   const int result = ring_buffer__consume(ring_.get());
   if (result < 0) return system_error("drain the ring buffer", -result);
   return Done{};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "userspace/base/result.h"
 
@@ -25,6 +26,8 @@ class RingReader {
 
   /// Hands over what is there. Errors: the ring is corrupt.
   Status drain();
+  /// Most bytes that waited at the beginning of a drain, since this was asked last.
+  std::uint64_t take_most_waiting_bytes() { return std::exchange(most_waiting_, 0); }
   /// Readable when an urgent record waits; for epoll.
   int fd() const;
 
@@ -32,7 +35,16 @@ class RingReader {
   struct Free {
     void operator()(ring_buffer* ring) const;
   };
-  RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring);
+  /// The ring's first two pages, read only: where the reader is, and where the kernel is.
+  struct Unmap {
+    void operator()(void* pages) const;
+  };
+  using Positions = std::unique_ptr<void, Unmap>;
+  RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring, Positions positions);
+  std::uint64_t waiting_bytes() const;
+
+  std::uint64_t most_waiting_ = 0;
+  Positions positions_;
   std::unique_ptr<OnRecord> on_record_;  ///< before ring_: libbpf holds its address
   std::unique_ptr<ring_buffer, Free> ring_;
 };

@@ -16,12 +16,15 @@ def _ask(lab, socket_path, *arguments):
     return run_program([lab.binary, arguments[0], "--socket", socket_path, *arguments[1:]])
 
 
-def _check_status(lab, socket_path, ledger, shop, score):
+def _check_status(lab, socket_path, service, ledger, shop, score):
     result = _ask(lab, socket_path, "status", "--json")
-    status = json.loads(result.stdout) if result.returncode == 0 else {}
-    rows = {(row["verdict"], row["reason"]): row["requests"] for row in status.get("verdicts", [])}
+    status = json.loads(result.stdout or "{}")
+    score.check("status ends with 0 when all is well and with 5 when not", status and
+                result.returncode == (0 if status["health"] == "ready" else 5), f"exit {result.returncode}: {result.stderr}")
+    rows = {(row["verdict"], row["reason"]): row["requests"] for row in status.get("verdicts", [])
+            if row["service"] == service}
     sent = [truth.expected for truth in ledger.requests if truth.reaches_backend]
-    score.check("status --json is 0 and counts what was sent", rows == {key: sent.count(key) for key in set(sent)},
+    score.check("status --json counts what was sent", rows == {key: sent.count(key) for key in set(sent)},
                 f"exit {result.returncode}: {rows} {result.stderr}")
     watched = {row["pid"] for row in status.get("watching", []) if row["role"] == "backend"}
     score.check("it names the backend's workers", watched >= set(shop.worker_pids()), watched)
@@ -29,7 +32,7 @@ def _check_status(lab, socket_path, ledger, shop, score):
     score.check("and the most frequent clients", {"alice", "bob"} <= set(top), top)
     text = _ask(lab, socket_path, "status")
     score.check("status is a text without escape sequences where there is no terminal",
-                text.returncode == 0 and "direct_connection" in text.stdout and "\x1b" not in text.stdout, text.stdout[:500])
+                text.returncode == result.returncode and "direct_connection" in text.stdout and "\x1b" not in text.stdout, text.stdout[:500])
 
 
 def _check_targets(lab, socket_path, shop, score):
@@ -38,8 +41,8 @@ def _check_targets(lab, socket_path, shop, score):
     score.check("targets --json tells what the running agent watches", pids >= set(shop.worker_pids()), f"{pids} {result.stderr}")
 
 
-def _check_explain(lab, agent, socket_path, score):
-    listed = _ask(lab, socket_path, "events", "--json", "--filter", "dataset=request,verdict=authenticated")
+def _check_explain(lab, agent, socket_path, service, score):
+    listed = _ask(lab, socket_path, "events", "--json", "--filter", f"dataset=request,verdict=authenticated,backend={service}")
     events = [json.loads(line) for line in listed.stdout.splitlines()]
     score.check("events lists the last verdicts that pass the filter",
                 events and {get(event, "mtlswatch.verdict") for event in events} == {"authenticated"}, listed.stderr)
@@ -50,7 +53,8 @@ def _check_explain(lab, agent, socket_path, score):
               get(events[0], "http.request.id"), "both witnesses agree")
     score.check("explain tells the evidence of an authenticated request", all(word in told for word in wanted),
                 f"{[word for word in wanted if word not in told]} not in {told}")
-    direct = next(event for event in agent.find("mtlswatch.request") if get(event, "event.reason") == "direct_connection")
+    direct = next(event for event in agent.find("mtlswatch.request") 
+                  if (get(event, "event.reason"), get(event, "service.name")) == ("direct_connection", service))
     told = _ask(lab, socket_path, "explain", get(direct, "event.id")).stdout
     score.check("and who connected directly", "past every front" in told and f"pid {os.getpid()}" in told, told)
     told = _ask(lab, socket_path, "explain", get(direct, "event.id"), "--log", agent.child.stdout_path).stdout
@@ -59,9 +63,9 @@ def _check_explain(lab, agent, socket_path, score):
     score.check("an event that is not kept is 1 and points at the log", absent.returncode == 1 and "--log" in absent.stderr, absent.stderr)
 
 
-def _check_follow(lab, socket_path, shop, score):
+def _check_follow(lab, socket_path, service, shop, score):
     follower = Child("follower", [lab.binary, "events", "--socket", socket_path, "--follow", "--json",
-                                  "--filter", "verdict=bypass"], lab.directory)
+                                  "--filter", f"reason=direct_connection,backend={service}"], lab.directory)
     lab.callback(follower.kill)
     # It may not follow yet when the first requests go out: whichever it sees must be right.
     def sees_one():
@@ -85,9 +89,11 @@ def _check_strangers(lab, socket_path, score):
     score.check("status without an agent is 1 and names the socket", nobody.returncode == 1 and "absent.sock" in nobody.stderr, nobody.stderr)
 
 
-def check_commands(lab, agent, ledger, socket_path, shop, score):
-    _check_status(lab, socket_path, ledger, shop, score)
+def check_commands(lab, agent, ledger, asked, shop, score):
+    """asked: the admin socket, and the name of the backend."""
+    socket_path, service = asked
+    _check_status(lab, socket_path, service, ledger, shop, score)
     _check_targets(lab, socket_path, shop, score)
-    _check_explain(lab, agent, socket_path, score)
+    _check_explain(lab, agent, socket_path, service, score)
     _check_strangers(lab, socket_path, score)
-    _check_follow(lab, socket_path, shop, score)
+    _check_follow(lab, socket_path, service, shop, score)

@@ -58,10 +58,10 @@ class Prometheus:
         targets = (self._ask("targets") or {}).get("activeTargets", [])
         return bool(targets) and all(target["health"] == "up" for target in targets)
 
-    def firing(self):
-        """Names of the alerts that fire."""
+    def firing(self, service):
+        """Names of the alerts that fire for a service, or for the agent as a whole."""
         alerts = (self._ask("alerts") or {}).get("alerts", [])
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing" and alert["labels"].get("service", service) == service}
 
     def stop(self):
         return self.child.stop()
