@@ -27,7 +27,7 @@ struct ValueOf {
   std::string operator()(const RequestReport& report) const {
     if (key == "dataset") return "request";
     if (key == "verdict") return text(report.verdict);
-    if (key == "reason") return text(report.reason);
+    if (key == "reason") return reason_text(report);
     if (key == "backend") return report.backend;
     if (key == "action") return "backend-request";
     if (key == "outcome") return report.status == 0 ? "unknown" : report.status < 400 ? "success" : "failure";

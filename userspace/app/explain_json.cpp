@@ -22,12 +22,11 @@ std::string paragraph(const std::string& text, const std::string& indent) {
   std::size_t column = indent.size();
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
-    if (column + (end - at) > kColumns && column > indent.size()) {
-      result += "\n" + indent;
-      column = indent.size();
-    }
-    result += text.substr(at, end - at) + (end < text.size() ? " " : "");
-    column += end - at + 1;
+    const bool is_first = column == indent.size();
+    const bool fits = is_first || column + 1 + (end - at) <= kColumns;
+    if (!fits) column = indent.size();
+    result += (fits ? is_first ? "" : " " : "\n" + indent) + text.substr(at, end - at);
+    column += (fits && !is_first ? 1 : 0) + (end - at);
     at = end + 1;
   }
   return result + "\n";
@@ -131,6 +130,14 @@ std::string explain_handshake(const json& event, bool with_colour) {
   return text + certificate_text(event);
 }
 
+std::string explain_alert(const json& event) {
+  std::string text = fmt::format("{} {}: {}\n  {} at {}\n", json_text(event, "/rule/id"), json_text(event, "/rule/name"), json_text(event, "/message"),
+                                 json_text(event, "/event/id"), json_text(event, "/@timestamp"));
+  text += paragraph(json_text(event, "/rule/description"), "  ");
+  for (const json& id : json_at(event, "/mtlswatch/alert/evidence")) text += "  evidence: mtlswatch explain " + json_text(id, "") + "\n";
+  return text;
+}
+
 /// The object, if the line is an event of ours.
 Result<json> read_event(const std::string& line) {
   json event = json::parse(line, nullptr, false);
@@ -153,6 +160,7 @@ Result<std::string> explain_text(const std::string& line, bool with_colour) {
   const std::string dataset = json_text(*event, "/event/dataset");
   if (dataset == "mtlswatch.request") return explain_request(*event, with_colour);
   if (dataset == "mtlswatch.handshake") return explain_handshake(*event, with_colour);
+  if (dataset == "mtlswatch.alert") return explain_alert(*event);
   return fmt::format("{}\n  {} at {}\n", json_text(*event, "/message"), json_text(*event, "/event/id"), json_text(*event, "/@timestamp"));
 }
 

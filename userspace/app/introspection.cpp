@@ -9,6 +9,7 @@
 #include "userspace/app/http_json.h"
 #include "userspace/app/inspect_json.h"
 #include "userspace/base/event_id.h"
+#include "userspace/policy/rules_catalogue.h"
 
 namespace mtlswatch {
 namespace {
@@ -46,6 +47,7 @@ Introspection::Introspection(const StatusSources& sources, const SinkContext& co
       history_(sources.config.limits.explain),
       next_summary_ns_(started_ns_ + kSummaryNs) {
   for (const BackendConfig& backend : sources.config.backends) tally_.know_service(backend.name);
+  for (const RuleInfo& rule : rule_catalogue()) tally_.know_rule(rule.id, rule.severity);
 }
 
 Status Introspection::open() {

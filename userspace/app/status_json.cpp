@@ -59,6 +59,14 @@ std::uint64_t all_handshakes(const Counts& counts) {
   return sum;
 }
 
+json alerts_json(const Counts& counts) {
+  json rows = json::array();
+  for (const auto& [key, count] : counts.alerts) {
+    if (count != 0) rows.push_back({{"rule", key.first}, {"severity", key.second}, {"incidents", count}});
+  }
+  return rows;
+}
+
 json rates_json(const Counts& counts, const StatusDetails& details) {
   const auto rate = [&](std::uint64_t now, std::uint64_t earlier) {
     return details.earlier_seconds_ago > 0 ? static_cast<double>(now - earlier) / details.earlier_seconds_ago : 0.0;
@@ -149,6 +157,7 @@ std::string status_json(const AgentStatus& status, const StatusDetails& details,
                {"verdicts", verdicts_json(status.counts, details.earlier)},
                {"handshakes", handshakes_json(status.counts)},
                {"verify_failures", status.counts.verify_failures},
+               {"alerts", alerts_json(status.counts)},
                {"identities", {{"distinct", status.identities}, {"top", identities_json(details)}}},
                {"lost", named(status.lost)},
                {"tables", tables_json(status.tables)},

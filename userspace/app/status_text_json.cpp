@@ -74,6 +74,7 @@ Result<StatusText> status_text(const std::string& text, bool with_colour) {
   result.text += table("Handshakes", json_at(status, "/handshakes"),
                        {{"PROXY", "/proxy"}, {"OUTCOME", "/outcome"}, {"CLIENT CERTIFICATE", "/client_cert"}, {"TLS", "/tls_version"}, {"RESUMED", "/resumed"}, {"TOTAL", "/handshakes"}},
                        with_colour);
+  result.text += table("Incidents", json_at(status, "/alerts"), {{"RULE", "/rule"}, {"SEVERITY", "/severity"}, {"TOTAL", "/incidents"}}, with_colour);
   result.text += table(("Clients, the most frequent of " + json_text(status, "/identities/distinct")).c_str(), json_at(status, "/identities/top"),
                        {{"NAME", "/common_name"}, {"ISSUER", "/issuer"}, {"BACKEND", "/service"}, {"REQUESTS", "/requests"}, {"HANDSHAKES", "/handshakes"}, {"REJECTED", "/handshakes_rejected"}, {"VALID UNTIL", "/not_after"}},
                        with_colour);

@@ -47,6 +47,8 @@ struct Counts {
   std::map<HandshakeKind, std::uint64_t> handshakes;
   std::map<std::string, std::uint64_t> verify_failures;  ///< by fixed name of the X509_V_* code
   DelayHistogram correlation_delay;  ///< from the response, or where none was seen the request, to the verdict
+  std::map<std::pair<std::string, std::string>, std::uint64_t> alerts;  ///< incidents by rule.id and severity
+  std::uint64_t alerts_suppressed = 0;  ///< incidents that the rate limit kept back
   std::uint64_t requests = 0;
 };
 

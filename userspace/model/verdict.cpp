@@ -77,6 +77,8 @@ const char* text(Severity severity) {
 const char* text(Reason reason) { return row(reason).text; }
 Verdict verdict_of(Reason reason) { return row(reason).verdict; }
 
+std::string reason_text(const RequestReport& report) { return report.exemption ? report.exemption->name : text(report.reason); }
+
 std::vector<Reason> all_reasons() {
   std::vector<Reason> reasons;
   for (const ReasonRow& each : kReasons) reasons.push_back(each.reason);

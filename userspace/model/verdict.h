@@ -148,6 +148,9 @@ struct RequestReport {
   bool is_written = true;  ///< false: its backend's configuration leaves it out of the outputs; it is counted all the same
 };
 
+/// event.reason: an exempt request's is its exemption.
+std::string reason_text(const RequestReport& report);
+
 enum class Severity { kLow, kMedium, kHigh, kCritical };
 const char* text(Severity severity);  ///< "low", "medium", "high", "critical"
 

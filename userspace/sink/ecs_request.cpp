@@ -21,9 +21,6 @@ std::string bypass_origin(const RequestReport& report) {
   return report.source ? " from " + report.source->text() : "";
 }
 
-/// An exempt request's reason is its exemption; what it would have been stands beside it.
-std::string event_reason(const RequestReport& report) { return report.exemption ? report.exemption->name : text(report.reason); }
-
 std::string request_message(const RequestReport& report) {
   const std::string line = request_line(report.head);
   const std::string reason = text(report.reason);
@@ -34,7 +31,7 @@ std::string request_message(const RequestReport& report) {
     case Verdict::kBypass:
       return line + " bypassed mTLS: " + reason + bypass_origin(report);
     case Verdict::kExempt:
-      return line + " exempt: " + event_reason(report) + ", else " + reason;
+      return line + " exempt: " + reason_text(report) + ", else " + reason;
     case Verdict::kUnknown:
       break;
   }
@@ -56,7 +53,7 @@ EventEnvelope request_envelope(const RequestReport& report) {
   envelope.action = "backend-request";
   envelope.dataset = "mtlswatch.request";
   envelope.outcome = outcome(report.status);
-  envelope.reason = event_reason(report);
+  envelope.reason = reason_text(report);
   envelope.id = report.event_id;
   envelope.start_ns = report.time_ns;
   envelope.end_ns = report.response_ns;

@@ -123,6 +123,13 @@ void add_delay(std::vector<MetricFamily>& out, const DelayHistogram& delay) {
   out.push_back(std::move(family));
 }
 
+void add_alerts(std::vector<MetricFamily>& out, const Counts& counts) {
+  Family alerts = counter("mtlswatch_alerts_total", "Incidents that a rule raised an alert about.");
+  for (const auto& [key, count] : counts.alerts) alerts.row({{"rule", key.first}, {"severity", key.second}}, count);
+  alerts.to(out);
+  counter("mtlswatch_alerts_suppressed_total", "Incidents that the rate limit kept back.").row({}, counts.alerts_suppressed).to(out);
+}
+
 void add_certificates(std::vector<MetricFamily>& out, const AgentStatus& status) {
   Family expiry = gauge("mtlswatch_client_cert_not_after_timestamp_seconds", "Soonest end of validity among the client certificates that authenticated requests in the last 24 hours.");
   for (const auto& [service, expires_s] : status.soonest_expiry_s) expiry.row({{"service", label_text(service)}}, static_cast<double>(expires_s));
@@ -197,6 +204,7 @@ std::string metrics_text(const AgentStatus& status, const ProcessUsage& usage) {
   add_requests(families, status.counts);
   add_handshakes(families, status.counts);
   add_delay(families, status.counts.correlation_delay);
+  add_alerts(families, status.counts);
   add_certificates(families, status);
   add_coverage(families, status);
   add_tables(families, status);

@@ -89,12 +89,20 @@ ServiceCounts& Tally::service(const std::string& name) {
 void Tally::count(const Report& report, std::uint64_t now_ns) {
   if (const auto* request = std::get_if<RequestReport>(&report)) count_request(*request, now_ns);
   if (const auto* handshake = std::get_if<HandshakeReport>(&report)) count_handshake(*handshake);
+  if (const auto* alert = std::get_if<AlertReport>(&report)) count_alert(*alert);
+}
+
+void Tally::know_rule(const std::string& id, Severity severity) { counts_.alerts.try_emplace({id, text(severity)}, 0); }
+
+void Tally::count_alert(const AlertReport& report) {
+  counts_.alerts_suppressed += report.suppressed;
+  if (report.state == "first") ++counts_.alerts[{report.rule_id, text(report.severity)}];
 }
 
 void Tally::count_request(const RequestReport& report, std::uint64_t now_ns) {
   ServiceCounts& counts = service(report.backend);
   ++counts_.requests;
-  ++counts.requests[{report.verdict, text(report.reason)}];
+  ++counts.requests[{report.verdict, reason_text(report)}];
   ++counts.responses[static_cast<std::size_t>(report.verdict)][status_class(report.status)];
   const std::uint64_t from_ns = report.response_ns != 0 ? report.response_ns : report.time_ns;
   add_delay(counts_.correlation_delay, now_ns > from_ns ? static_cast<double>(now_ns - from_ns) / 1e9 : 0);

@@ -17,6 +17,8 @@ class Tally {
 
   /// All series of a service exist, at 0, from when it is known: else increase() would miss the first bypass.
   void know_service(const std::string& name);
+  /// Likewise of a rule.
+  void know_rule(const std::string& id, Severity severity);
   /// now_ns: when the report was made, for the delay.
   void count(const Report& report, std::uint64_t now_ns);
 
@@ -24,6 +26,7 @@ class Tally {
 
  private:
   void count_request(const RequestReport& report, std::uint64_t now_ns);
+  void count_alert(const AlertReport& report);
   void count_handshake(const HandshakeReport& report);
   ServiceCounts& service(const std::string& name);
 

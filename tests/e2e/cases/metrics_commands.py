@@ -49,7 +49,7 @@ def _check_explain(lab, agent, socket_path, service, score):
     if not events:
         return
     told = _ask(lab, socket_path, "explain", get(events[0], "event.id")).stdout
-    wanted = ("authenticated", "X509_V_OK", get(events[0], "tls.client.x509.serial_number"), "nginx", "exact:",
+    wanted = ("authenticated", "verification gave 0 (ok)", get(events[0], "tls.client.x509.serial_number"), "nginx", "exact:",
               get(events[0], "http.request.id"), "both witnesses agree")
     score.check("explain tells the evidence of an authenticated request", all(word in told for word in wanted),
                 f"{[word for word in wanted if word not in told]} not in {told}")

@@ -88,6 +88,31 @@ TEST(HandshakeLabels, do_not_take_a_certificate_without_a_verify_code_for_verifi
   EXPECT_EQ(kind_of(report).client_cert, "unknown");
 }
 
+TEST(Tally, counts_an_exempt_request_by_its_exemption) {
+  Tally tally;
+  RequestReport report = direct_report();
+  report.verdict = Verdict::kExempt;
+  report.exemption = AppliedExemption{"kubelet-probe", "ops", "", ""};
+  tally.count(report, 9 * kSecond);
+  EXPECT_EQ(requests(tally, "shop", Verdict::kExempt, "kubelet-probe"), 1u);
+  EXPECT_EQ(requests(tally, "shop", Verdict::kBypass, "direct_connection"), 0u);
+}
+
+TEST(Tally, counts_an_incident_once) {
+  Tally tally;
+  tally.know_rule("MTLS-1001", Severity::kHigh);
+  AlertReport alert;
+  alert.rule_id = "MTLS-1001";
+  alert.severity = Severity::kHigh;
+  alert.suppressed = 2;
+  for (const char* state : {"first", "summary", "resolved"}) {
+    alert.state = state;
+    tally.count(alert, 9 * kSecond);
+  }
+  EXPECT_EQ(tally.counts().alerts, (std::map<std::pair<std::string, std::string>, std::uint64_t>{{{"MTLS-1001", "high"}, 1}}));
+  EXPECT_EQ(tally.counts().alerts_suppressed, 6u);
+}
+
 TEST(VerifyFailures, are_counted_whether_or_not_the_handshake_was_refused) {
   Tally tally;
   HandshakeReport refused = handshake_report();
