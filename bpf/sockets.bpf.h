@@ -97,8 +97,12 @@ static __always_inline void begin_server_hello(struct connection_state *state, c
 	__u8 start[19] = {}; /* headers of record and message, version, the random's first bytes */
 	__u32 record;
 	if (buffer->contiguous_bytes < sizeof(start) ||
-	    bpf_probe_read_user(start, sizeof(start), (void *)buffer->address) || start[0] != 0x16)
+	    bpf_probe_read_user(start, sizeof(start), (void *)buffer->address))
 		return;
+	if (start[0] != 0x16) {
+		state->awaits_server_hello = start[0] == 0x14;
+		return;
+	}
 	record = 5 + (start[3] << 8 | start[4]);
 	state->send_budget = record < MTLSWATCH_HELLO_BYTES ? record : MTLSWATCH_HELLO_BYTES;
 	state->awaits_server_hello = is_retry_request(start + 11);
@@ -205,13 +209,14 @@ static __always_inline _Bool begins_with_tls(__u32 moved)
 	return moved >= 2 && is_tls_handshake(buffer.address);
 }
 
-/* Whoever is sent a TLS record first will send a ServerHello. */
+/* Whoever is sent a TLS record first will send a ServerHello; whoever is sent a PROXY protocol header may. */
 static __always_inline void learn_first_bytes(struct connection_state *state, __u64 address, __u32 moved)
 {
 	__u8 start[2] = {};
 	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)address))
 		return;
-	state->awaits_server_hello = start[0] == 0x16 && start[1] == 3;
+	state->awaits_server_hello = (start[0] == 0x16 && start[1] == 3) || (start[0] == 'P' && start[1] == 'R') ||
+				     (start[0] == '\r' && start[1] == '\n');
 }
 
 static __always_inline void begin_receive(struct io_part *part, struct sock *sk, struct connection_state *state,

@@ -6,19 +6,14 @@
 #include <utility>
 
 #include "userspace/decode/characters.h"
+#include "userspace/decode/proxy_header.h"
 #include "userspace/decode/request_line.h"
 #include "userspace/decode/tls_hello.h"
 
 namespace mtlswatch {
 namespace {
 
-using std::string_view_literals::operator""sv;
-
-constexpr std::string_view kProxyV1 = "PROXY ";
-constexpr std::string_view kProxyV2 = "\r\n\r\n\0\r\nQUIT\n"sv;
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0";
-constexpr std::size_t kProxyV1Bytes = 107;  // haproxy's proxy-protocol.txt, section 2.1
-constexpr std::size_t kProxyV2Start = 16;   // same, section 2.2: signature, version, family, length
 
 /// Begins with marker; or could, once more bytes come.
 enum class Match { kYes, kNo, kPerhaps };
@@ -48,18 +43,6 @@ std::optional<BeginningKind> kind_of_beginning(std::string_view text) {
   if (guess.answer == RequestGuess::Answer::kNeedsMore) return std::nullopt;
   const bool request = guess.answer == RequestGuess::Answer::kYes;
   return BeginningKind{request ? FirstBytes::kHttp1 : FirstBytes::kOther, blank + guess.decided_at};
-}
-
-std::optional<std::size_t> proxy_header_bytes(std::string_view text) {
-  if (text.starts_with(kProxyV1)) {
-    const auto end = text.substr(0, kProxyV1Bytes).find('\n');
-    if (end != std::string_view::npos) return end + 1;
-    return text.size() >= kProxyV1Bytes ? std::optional<std::size_t>(0) : std::nullopt;
-  }
-  if (text.size() < kProxyV2Start) return std::nullopt;
-  const std::size_t length = static_cast<std::uint8_t>(text[14]) * 256u + static_cast<std::uint8_t>(text[15]);
-  if (kProxyV2Start + length > MTLSWATCH_FIRST_BYTES) return 0;
-  return text.size() >= kProxyV2Start + length ? std::optional(kProxyV2Start + length) : std::nullopt;
 }
 
 void ConnectionBeginning::receive(const Piece& piece, std::vector<Event>& out, ByteMask* mask) {
@@ -103,7 +86,7 @@ bool ConnectionBeginning::decide(std::uint64_t time_ns, const BufferMask& mask, 
   out.emplace_back(ConnectionBegan{time_ns, id_, kind->kind});
   tls_ = kind->kind == FirstBytes::kTls;
   state_ = tls_ ? State::kHello : State::kDone;
-  if (kind->kind == FirstBytes::kProxyProtocol && start_ == 0) state_ = State::kProxyHeader;
+  if (kind->kind == FirstBytes::kProxyProtocol) state_ = State::kProxyHeader;  // each relay on the way may add one
   return true;
 }
 
@@ -128,16 +111,11 @@ void ConnectionBeginning::keep_decided(const BeginningKind& kind, std::string_vi
 /// False: more bytes are needed.
 bool ConnectionBeginning::pass_proxy_header(const BufferMask& mask) {
   const std::string_view text = as_text(received_).substr(start_);
-  const auto size = proxy_header_bytes(text);
-  const bool binary = text[0] == '\r';
-  const std::size_t end = size.value_or(text.size());
-  if (binary) mask.keep(0, std::min(end, kProxyV2Start));
-  for (std::size_t at = 0; !binary && at < end; ++at) {
-    if (text[at] == '\r' || text[at] == '\n') mask.keep(at, at + 1);
-  }
-  if (!size) return false;
-  state_ = *size == 0 ? State::kDone : State::kUndecided;
-  start_ += *size;
+  const ProxyHeader header = read_proxy_header(text);
+  keep_proxy_header(text, header, mask, start_);
+  if (header.state == ProxyHeader::State::kNeedsMore) return false;
+  state_ = header.state == ProxyHeader::State::kDone ? State::kUndecided : State::kDone;
+  start_ += header.bytes;
   return true;
 }
 

@@ -7,7 +7,7 @@
 //   kProxyHeader  a PROXY protocol header        nothing                                kUndecided, kDone
 //   kHello        the ClientHello                ClientHelloSeen, whole or cut          kDone
 //   kDone         -                              -                                      -
-//   Behind a PROXY protocol header a second ConnectionBegan tells what it stood before.
+//   Behind each PROXY protocol header another ConnectionBegan tells what it stood before.
 //   The other direction waits, once TLS is known, for a ServerHello and emits ServerHelloSeen (twice after a
 //   HelloRetryRequest). Missing bytes, a cut, or an answer end kUndecided as kOther and kHello with what is there.
 #pragma once
@@ -30,9 +30,6 @@ struct BeginningKind {
   std::size_t decided_at = 0;
 };
 std::optional<BeginningKind> kind_of_beginning(std::string_view text);
-
-/// Bytes of a PROXY protocol header (v1 or v2) with its end; nothing if more are needed, 0 if it is malformed.
-std::optional<std::size_t> proxy_header_bytes(std::string_view text);
 
 class ConnectionBeginning {
  public:

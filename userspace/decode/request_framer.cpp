@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "userspace/decode/characters.h"
+#include "userspace/decode/proxy_header.h"
 #include "userspace/decode/request_line.h"
 #include "userspace/decode/uwsgi_head.h"
 
@@ -25,7 +26,7 @@ bool begins_request(std::span<const std::uint8_t> bytes) {
 RequestFramer::RequestFramer(const HeadParser& parser, Positions positions, Start start)
     : parser_(parser),
       wraps_(positions == Positions::kTcp),
-      state_(start == Start::kAtRequest ? State::kHead : State::kLost) {}
+      state_(start == Start::kAtRequest ? State::kStart : State::kLost) {}
 
 std::int64_t RequestFramer::distance(std::uint64_t position) const {
   if (!wraps_) return static_cast<std::int64_t>(position - *next_);
@@ -65,7 +66,7 @@ std::size_t RequestFramer::align(const Piece& piece, std::vector<FramedRequest>&
 
 /// Bytes that were moved but are not known.
 void RequestFramer::skip(std::uint64_t count, std::vector<FramedRequest>& out) {
-  if (state_ == State::kHead) {
+  if (state_ == State::kHead || state_ == State::kStart) {
     cut_head(out);
     state_ = State::kLost;
   } else if (state_ == State::kBody) {
@@ -80,6 +81,9 @@ void RequestFramer::skip(std::uint64_t count, std::vector<FramedRequest>& out) {
 void RequestFramer::consume(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask) {
   while (at < piece.bytes.size()) {
     switch (state_) {
+      case State::kStart:
+        at += take_start(piece, at, mask);
+        break;
       case State::kHead:
         at += take_head(piece, at, out, mask);
         break;
@@ -96,6 +100,23 @@ void RequestFramer::consume(const Piece& piece, std::size_t at, std::vector<Fram
         return;
     }
   }
+}
+
+/// A connection may begin with a PROXY protocol header, which is no request. The sender counts it with the first request:
+/// both lie in one turn. Returns how many bytes were of it, or may be.
+std::size_t RequestFramer::take_start(const Piece& piece, std::size_t at, ByteMask* mask) {
+  const std::size_t prior = head_.size();
+  if (prior == 0) note_head(piece, at);
+  const auto fresh = piece.bytes.subspan(at);
+  head_.insert(head_.end(), fresh.begin(), fresh.end());
+  const ProxyHeader header = read_proxy_header(as_text(head_));
+  keep_proxy_header(as_text(head_), header, BufferMask(mask, prior, at), 0);
+  if (header.state == ProxyHeader::State::kNeedsMore) return fresh.size();
+  state_ = State::kHead;
+  behind_header_ = header.state == ProxyHeader::State::kDone;
+  in_head_ = !behind_header_ && prior != 0 && head_[0] != '\r';  // else these were empty lines
+  head_.resize(in_head_ ? prior : 0);
+  return behind_header_ ? header.bytes - prior : 0;
 }
 
 /// Takes head bytes; returns how many. The usual head lies in one piece and is read in place.
@@ -125,11 +146,16 @@ std::size_t RequestFramer::begin_head(const Piece& piece, std::size_t at, ByteMa
   std::size_t first = at;
   while (first < piece.bytes.size() && (piece.bytes[first] == '\r' || piece.bytes[first] == '\n')) ++first;
   if (mask != nullptr) mask->keep(at, first - at);
+  if (first < piece.bytes.size() && !std::exchange(behind_header_, false)) note_head(piece, first);
   in_head_ = first < piece.bytes.size();
-  head_time_ns_ = piece.time_ns;
-  head_position_ = piece.position + first;
-  if (wraps_) head_position_ = static_cast<std::uint32_t>(head_position_);
   return first - at;
+}
+
+void RequestFramer::note_head(const Piece& piece, std::size_t at) {
+  in_head_ = true;
+  head_time_ns_ = piece.time_ns;
+  head_position_ = piece.position + at;
+  if (wraps_) head_position_ = static_cast<std::uint32_t>(head_position_);
 }
 
 void RequestFramer::end_head(std::string_view text, bool complete, std::vector<FramedRequest>& out) {

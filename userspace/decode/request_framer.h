@@ -61,12 +61,14 @@ class RequestFramer {
   void become_opaque();
 
  private:
-  enum class State { kHead, kBody, kChunked, kLost, kOpaque };
+  enum class State { kStart, kHead, kBody, kChunked, kLost, kOpaque };
 
   std::size_t align(const Piece& piece, std::vector<FramedRequest>& out);
   void skip(std::uint64_t count, std::vector<FramedRequest>& out);
   void consume(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask);
+  std::size_t take_start(const Piece& piece, std::size_t at, ByteMask* mask);
   std::size_t take_head(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask);
+  void note_head(const Piece& piece, std::size_t at);
   std::size_t begin_head(const Piece& piece, std::size_t at, ByteMask* mask);
   void end_head(std::string_view text, bool complete, std::vector<FramedRequest>& out);
   std::size_t take_body(std::size_t available);
@@ -78,6 +80,7 @@ class RequestFramer {
   std::optional<std::uint64_t> next_;  ///< position of the next byte to read; empty before the first piece
   std::vector<std::uint8_t> head_;     ///< an unfinished head
   bool in_head_ = false;               ///< its first byte was seen
+  bool behind_header_ = false;         ///< the next head's position is that of the PROXY protocol header before it
   std::uint64_t head_time_ns_ = 0;
   std::uint64_t head_position_ = 0;
   std::uint64_t body_left_ = 0;

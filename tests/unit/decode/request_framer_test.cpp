@@ -219,5 +219,35 @@ TEST_F(RequestFramerTest, tolerates_bare_line_feeds) {
   EXPECT_EQ(requests_[1].head.version, "1.0");
 }
 
+TEST_F(RequestFramerTest, passes_a_proxy_protocol_header_and_counts_it_with_the_first_request) {
+  using std::string_view_literals::operator""sv;
+  constexpr auto kVersion2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" "AAAABBBBCCDD"sv;
+  for (const std::string_view header : {"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n"sv, kVersion2}) {
+    for (const std::size_t step : {std::size_t{1}, std::size_t{5}, std::size_t{500}}) {
+      at(100);
+      requests_.clear();
+      const std::string bytes = std::string(header) + "GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
+      for (std::size_t from = 0; from < bytes.size(); from += step) receive(bytes.substr(from, step), from == 0);
+      ASSERT_EQ(paths(), (Paths{"/a", "/b"})) << "in steps of " << step;
+      EXPECT_EQ(requests_[0].position, 100u);
+      EXPECT_EQ(requests_[1].position, 100 + header.size() + 19);
+    }
+  }
+}
+
+TEST_F(RequestFramerTest, takes_no_beginning_of_a_header_for_one) {
+  for (const std::string_view text : {"PROPFIND /a HTTP/1.1\r\n\r\n", "\r\n\r\nGET /a HTTP/1.1\r\n\r\n"}) {
+    at(100);
+    requests_.clear();
+    for (std::size_t from = 0; from < text.size(); ++from) receive(text.substr(from, 1), from == 0);
+    EXPECT_EQ(paths(), Paths{"/a"}) << text;
+  }
+}
+
+TEST_F(RequestFramerTest, a_proxy_protocol_header_comes_first_or_not_at_all) {
+  receive("GET /a HTTP/1.1\r\n\r\nPROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(requests_.at(1).head.state, HeadState::kInvalid);
+}
+
 }  // namespace
 }  // namespace mtlswatch
