@@ -13,10 +13,12 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "proxies", "backends",
+         "handshakes", "proxies", "chains", "backends",
          "metrics", "correlation_ids", "ecs")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
+OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",
+             "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_BACKENDS = ("/usr/bin/uwsgi-core", "/usr/lib/uwsgi/plugins/http_plugin.so", "/usr/bin/daphne",
                "/usr/lib/python3/dist-packages/gevent", "/usr/lib/python3/dist-packages/hypercorn",
                "/usr/lib/python3/dist-packages/uvicorn")
@@ -30,7 +32,7 @@ def missing(agent, test, full=False):
     for program in ("/usr/sbin/nginx", "/usr/bin/gunicorn", "/usr/bin/openssl", "/usr/bin/setpriv", "/usr/sbin/ip"):
         if not os.access(program, os.X_OK):
             return program
-    needed = {"handshakes": OF_PROXIES, "proxies": OF_PROXIES, "backends": OF_BACKENDS}.get(test)
+    needed = {"handshakes": OF_PROXIES, "proxies": OF_PROXIES, "chains": OF_CHAINS, "backends": OF_BACKENDS}.get(test)
     if needed:
         absent = [file for file in needed if not os.path.exists(file)]
         if absent:

@@ -205,9 +205,8 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   drained_any_ = true;
   const auto* header = as<mtlswatch_header>(bytes);
   if (!header) return;
-  if (header->kind == MTLSWATCH_KIND_CONNECTION) {
-    if (const auto* connection = as<mtlswatch_connection>(bytes)) learn_of(*connection);
-  }
+  const auto* connection = header->kind == MTLSWATCH_KIND_CONNECTION ? as<mtlswatch_connection>(bytes) : nullptr;
+  if (connection) learn_of(*connection);
   const bool was_known = pipeline_.correlator().processes().is_known(header->pid);
   give_record(bytes);
   const auto* process = header->kind == MTLSWATCH_KIND_PROCESS ? as<mtlswatch_process>(bytes) : nullptr;
@@ -224,8 +223,10 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
 // Who connects to Django may be gone in a moment: its /proc facts are read at once.
 void Agent::learn_of(const mtlswatch_connection& connection) {
   for (const std::uint32_t pid : {connection.header.pid, connection.peer_pid}) {
-    if (pid == 0 || pipeline_.correlator().processes().is_known(pid)) continue;
-    if (const auto facts = watcher_.examine(pid)) give_process(*facts);
+    const bool is_news = pid != 0 && !pipeline_.correlator().processes().is_known(pid);
+    const auto facts = is_news ? watcher_.examine(pid) : std::nullopt;
+    if (facts) give_process(*facts);
+    if (facts && !facts->listeners.empty()) want_scan(connection.header.time_ns);  // marks the clients it has already
   }
 }
 

@@ -123,6 +123,30 @@ Connection* Connections::accepted_end(const Connection& connected) {
   return translated;
 }
 
+Connection* Connections::relay_of(Connection& accepted) {
+  if (accepted.relayed_from != 0) return find(accepted.relayed_from);
+  if (!accepted.session.client_hello) return nullptr;
+  const Connection* dialled = other_end(accepted, accepted.receive_turn_position);
+  Connection* ingress = dialled && !dialled->dials_tls ? relay_ingress(dialled->owner_pid, accepted) : nullptr;
+  if (!ingress) return nullptr;
+  accepted.relayed_from = ingress->opened.id;
+  ingress->is_relayed = true;
+  return ingress;
+}
+
+Connection* Connections::relay_ingress(std::uint32_t pid, const Connection& relayed) {
+  Connection* found = nullptr;
+  for (const ConnectionId id : ingress_of(pid)) {
+    Connection* ingress = find(id);
+    if (!ingress || id == relayed.opened.id || !ingress->session.client_hello) continue;
+    if (ingress->session.state == SessionState::kEstablished || !lived_together(*ingress, relayed)) continue;
+    if (ingress->session.client_hello->random != relayed.session.client_hello->random) continue;
+    if (found) return nullptr;
+    found = ingress;
+  }
+  return found;
+}
+
 const std::unordered_set<ConnectionId>& Connections::ingress_of(std::uint32_t pid) const {
   static const std::unordered_set<ConnectionId> kNone;
   const auto entry = ingress_.find(pid);

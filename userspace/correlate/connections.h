@@ -55,9 +55,13 @@ struct Connection {
   std::vector<std::uint64_t> stored_sessions;  ///< put into the in-process cache by this handshake, at most kStored
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
   std::uint64_t receive_turn_position = 0;
+  std::uint64_t receive_turn_ns = 0;
+  ConnectionId relayed_from = 0;  ///< Connections::relay_of, once found
+  bool is_relayed = false;        ///< the reverse: its process does not end the TLS on it, another one does
   // Egress
   std::deque<UpstreamTurn> turns;   ///< newest last, at most kTurns
   std::uint64_t first_turn_ns = 0;  ///< of the first one ever
+  bool dials_tls = false;           ///< its process is the client of a handshake on it
 
   static constexpr std::size_t kTurns = 64;
   static constexpr std::size_t kStored = 8;
@@ -85,6 +89,10 @@ class Connections {
   /// The reverse: the accepted end on this host of a connected one, or null.
   Connection* accepted_end(const Connection& connected);
 
+  /// Where the TLS bytes of an accepted connection came into the process at its other end, if that only relays them: it
+  /// passes the client's random on as it is. Null where none fits, or several do.
+  Connection* relay_of(Connection& accepted);
+
   /// Ingress connections that this process uses, open or closed not long ago.
   const std::unordered_set<ConnectionId>& ingress_of(std::uint32_t pid) const;
 
@@ -110,6 +118,7 @@ class Connections {
     std::size_t operator()(const Endpoint& endpoint) const;
   };
   using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
+  Connection* relay_ingress(std::uint32_t pid, const Connection& relayed);
   Connection* unix_other_end(const Connection& connection);
   void retire_older_use(const ConnectionOpened& opened);
   void index(const Connection& connection);

@@ -56,8 +56,10 @@ void Correlator::handle(const Turn& event, Findings& out) {
 
 void Correlator::note_receive(Connection& connection, const Turn& event) {
   connection.receive_turn_position = event.position;
+  connection.receive_turn_ns = event.time_ns;
   if (connection.first_request_ns != 0) return;
-  const bool plaintext = connection.first_bytes && *connection.first_bytes != FirstBytes::kTls;
+  const bool plaintext = connection.first_bytes && *connection.first_bytes != FirstBytes::kTls &&
+                         *connection.first_bytes != FirstBytes::kProxyProtocol;
   if (plaintext || connection.session.state == SessionState::kEstablished) connection.first_request_ns = event.time_ns;
 }
 
@@ -65,11 +67,15 @@ void Correlator::handle(const ConnectionBegan& event, Findings&) {
   Connection* connection = connections_.find(event.id);
   if (!connection) return;
   connection->first_bytes = event.kind;
-  if (event.kind != FirstBytes::kTls && connection->first_request_ns == 0) connection->first_request_ns = event.time_ns;
+  const bool may_be_request = event.kind != FirstBytes::kTls && event.kind != FirstBytes::kProxyProtocol;
+  if (may_be_request && connection->first_request_ns == 0) connection->first_request_ns = event.time_ns;
 }
 
 void Correlator::handle(const ClientHelloSeen& event, Findings&) {
-  if (Connection* connection = connections_.find(event.id)) sessions_.on_client_hello(*connection, event);
+  Connection* connection = connections_.find(event.id);
+  if (!connection) return;
+  sessions_.on_client_hello(*connection, event);
+  connections_.relay_of(*connection);
 }
 
 void Correlator::handle(const ServerHelloSeen& event, Findings&) {
@@ -85,6 +91,7 @@ void Correlator::handle(const ResponseSeen& event, Findings& out) { exchanges_.o
 
 void Correlator::handle(const HandshakeStep& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
+  if (connection && connection->role == Role::kEgress) connection->dials_tls = true;
   if (!connection || !serves_tls(*connection)) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
@@ -180,6 +187,7 @@ void Correlator::retry_waiting(ConnectionId upstream, Findings& out) {
 void Correlator::sweep(std::uint64_t now_ns, Findings& out) {
   next_sweep_ns_ = now_ns + kSweepNs;
   connections_.for_each([&](Connection& connection) {
+    if (connection.is_relayed) return;  // its handshake is told where it ends
     if (auto report = sessions_.on_tick(connection, now_ns)) out.handshakes.push_back(std::move(*report));
   });
   connections_.sweep(now_ns);

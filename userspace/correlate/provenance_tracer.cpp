@@ -2,15 +2,27 @@
 #include "userspace/correlate/provenance_tracer.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace mtlswatch {
 namespace {
+
+constexpr int kMostDepth = 2;
+
+// TLS, or nothing that could be told from it.
+bool is_unread(const std::optional<FirstBytes>& first) {
+  return !first || *first == FirstBytes::kTls || *first == FirstBytes::kProxyProtocol;
+}
+
+bool is_plaintext(const Connection& connection) {
+  return connection.first_bytes == FirstBytes::kHttp1 || connection.first_bytes == FirstBytes::kHttp2;
+}
 
 bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns) {
   const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sent_ns;
   // What a process does with TLS that no probe sees is not known: requests may have come on any such connection.
   const SessionState state = connection.session.state;
-  const bool is_opaque = (!connection.first_bytes || *connection.first_bytes == FirstBytes::kTls) &&
+  const bool is_opaque = !connection.is_relayed && is_unread(connection.first_bytes) &&
                          state != SessionState::kEstablished && state != SessionState::kFailed;
   const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss || is_opaque;
   // A client that resets its connection does not take back what its proxy keeps in a queue. (After TLS the last thing
@@ -26,13 +38,16 @@ bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns
 // sent anything; and then a count that is ahead by a request in flight would name a sending that is later than the
 // response.
 UpstreamTurn* joined_turn(Connection& upstream, const ProvenanceTracer::Received& received) {
-  UpstreamTurn* turn = upstream.turn_at(received.position);
   const Connection& accepted = *received.accepted;
+  UpstreamTurn* turn = upstream.turn_at(received.position);
   if (!turn || (!upstream.counts_late() && !accepted.counts_late())) return turn;
   const std::uint64_t counts_from_ns = accepted.counts_late() ? accepted.opened.time_ns : 0;
   const bool receiver_counts_first = upstream.first_turn_ns > counts_from_ns;
   return receiver_counts_first && turn->time_ns < received.response_ns ? turn : nullptr;
 }
+
+// Whether evidence of what this process handed on may come, or be hidden in it.
+bool may_relay(const ProcessFacts& process) { return process.front || !process.listeners.empty(); }
 
 }  // namespace
 
@@ -40,54 +55,84 @@ Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool&
   Provenance way;
   way.peer = request.accepted->opened.remote;
   way.backend_connection_predates = request.accepted->opened.predates_agent;
-  is_settled = true;
-  Received step = request;
-  for (int hop = 0; hop < kMostHops && step.accepted; ++hop) step = follow(step, way, is_final, is_settled);
+  is_final_ = is_final;
+  is_settled_ = true;
+  walk(request, way);
   std::reverse(way.hops.begin(), way.hops.end());
+  is_settled = is_settled_;
   return way;
 }
 
-ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Provenance& way, bool is_final, bool& is_settled) {
-  const bool at_backend = way.hops.empty() && !way.peer_process;
+void ProvenanceTracer::walk(Received step, Provenance& way) {
+  for (int hop = 0; hop < kMostHops && step.accepted; ++hop) step = follow(step, way);
+}
+
+ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Provenance& way) {
   Connection* upstream = connections_.other_end(*step.accepted, step.position);
-  if (!upstream) {
-    if (!at_backend) return {};
-    way.peer_kind = step.accepted->opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
-    if (step.accepted->opened.is_unix) {
-      way.peer_process = processes_.find(step.accepted->opened.peer_pid);
-      way.upstream_predates = step.accepted->opened.predates_agent;
-      is_settled = is_final || !way.peer_process->front;  // its first send tells of its end, maybe a moment later
-    }
-    return {};
-  }
+  if (step.by_backend) meet_peer(*step.accepted, upstream, way);
+  if (!upstream) return {};
   const ProcessFacts peer = processes_.find(upstream->owner_pid);
-  if (at_backend) {
-    way.peer_kind = PeerKind::kProcess;
-    way.peer_process = peer;
+  if (step.by_backend || is_plaintext(*step.accepted)) return leave(step, *upstream, peer, way);
+  if (const Connection* relay = connections_.relay_of(*connections_.find(step.accepted->opened.id))) return pass_relay(*relay, way);
+  // Who is no front speaks for itself. A front that opened this session speaks for whoever asked it.
+  return peer.front && upstream->dials_tls ? leave(step, *upstream, peer, way) : Received{};
+}
+
+// The process at the other end of the backend's connection.
+void ProvenanceTracer::meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way) {
+  way.peer_kind = upstream || accepted.opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
+  if (upstream) {
+    way.peer_process = processes_.find(upstream->owner_pid);
     if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;
+  } else if (accepted.opened.is_unix) {
+    way.peer_process = processes_.find(accepted.opened.peer_pid);
+    way.upstream_predates = accepted.opened.predates_agent;
+    wait_unless(!way.peer_process->front);  // its first send tells of its end, maybe a moment later
   }
-  UpstreamTurn* turn = joined_turn(*upstream, step);
+}
+
+// From what the peer sent to what made it send.
+ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connection& upstream, const ProcessFacts& peer,
+                                                   Provenance& way) {
+  UpstreamTurn* turn = joined_turn(upstream, step);
   if (!turn) {
-    way.upstream_predates |= at_backend && (upstream->opened.predates_agent || step.accepted->opened.predates_agent);
-    is_settled = is_final || !peer.front;
+    way.upstream_predates |= step.by_backend && (upstream.opened.predates_agent || step.accepted->opened.predates_agent);
+    wait_unless(!peer.front);
     return {};
   }
-  way.upstream_seen |= at_backend;
-  const WitnessAnswer answer = witnesses_.answer(*upstream, *turn, is_final || !peer.front);
-  if (answer.kind == WitnessAnswer::Kind::kPending) {
-    is_settled = false;
-    return {};
+  way.upstream_seen |= step.by_backend;
+  const WitnessAnswer answer = witnesses_.answer(upstream, *turn, is_final_ || !may_relay(peer));
+  if (answer.kind == WitnessAnswer::Kind::kPending) wait_unless(false);
+  if (answer.kind == WitnessAnswer::Kind::kPending) return {};
+  if (answer.kind == WitnessAnswer::Kind::kInconclusive) return choose(step, upstream, turn->time_ns, way);
+  if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
+  if (!step.by_backend) way.through_stranger |= !peer.front;
+  return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);
+}
+
+// No witness tells: everybody who may have asked.
+ProvenanceTracer::Received ProvenanceTracer::choose(const Received& step, const Connection& upstream, std::uint64_t sent_ns,
+                                                    Provenance& way) {
+  const ProcessFacts peer = processes_.find(upstream.owner_pid);
+  std::vector<Origin> origins = candidates(upstream, sent_ns);
+  if (!peer.front) {
+    if (origins.empty()) wait_unless(!may_relay(peer));
+    const bool hides_its_clients = origins.empty() && peer.known_proxy == "relay";
+    way.through_stranger |= hides_its_clients || (!step.by_backend && !origins.empty());
+    if (origins.empty() && !step.by_backend && !hides_its_clients) return {};  // a client of its own
   }
-  if (answer.kind == WitnessAnswer::Kind::kExact) {
-    if (at_backend) way.attribution = {answer.method, Confidence::kExact, 1};
-    return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);
-  }
-  add_candidates(*upstream, turn->time_ns, way);
+  way.origins = std::move(origins);
+  const auto count = static_cast<std::uint32_t>(way.origins.size());
+  way.attribution = {"candidates", count == 0 ? Confidence::kNone : Confidence::kOneOf, count};
+  Hop hop;
+  hop.process = peer;
+  hop.evidence = "candidates";
+  way.hops.push_back(std::move(hop));
   return {};
 }
 
 ProvenanceTracer::Received ProvenanceTracer::enter(const Connection& ingress, std::uint64_t position, const char* evidence,
-                                               Provenance& way) {
+                                                   Provenance& way) {
   Hop hop;
   hop.process = processes_.find(ingress.owner_pid);
   hop.source = ingress.opened.remote;
@@ -97,27 +142,53 @@ ProvenanceTracer::Received ProvenanceTracer::enter(const Connection& ingress, st
   hop.evidence = evidence;
   way.hops.push_back(std::move(hop));
   way.origins.assign(1, origin_of(ingress, position));
-  const bool takes_plaintext = ingress.first_bytes == FirstBytes::kHttp1 || ingress.first_bytes == FirstBytes::kHttp2;
-  const auto& peer = way.origins.front().peer_process;
-  return takes_plaintext && peer && peer->front ? Received{&ingress, position, 0} : Received{};
+  return {&ingress, position, 0, false};
 }
 
-void ProvenanceTracer::add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way) {
-  way.origins.clear();
+// The session stays the origin's; the client is the one that the relay accepted.
+ProvenanceTracer::Received ProvenanceTracer::pass_relay(const Connection& relay, Provenance& way) {
+  Hop hop;
+  hop.process = processes_.find(relay.owner_pid);
+  hop.source = relay.opened.remote;
+  hop.destination = relay.opened.local;
+  hop.evidence = "client hello";
+  way.hops.push_back(std::move(hop));
+  Origin& origin = way.origins.front();
+  origin.source = relay.opened.remote;
+  origin.destination = relay.opened.local;
+  origin.may_be_a_fronts_own = may_be_a_fronts_own(relay);
+  return {&relay, relay.receive_turn_position, 0, false};
+}
+
+std::vector<Origin> ProvenanceTracer::candidates(const Connection& upstream, std::uint64_t sent_ns) {
+  std::vector<Origin> origins;
   for (const ConnectionId id : connections_.ingress_of(upstream.owner_pid)) {
     const Connection* ingress = connections_.find(id);
-    if (ingress && carried_requests_before(*ingress, sent_ns)) way.origins.push_back(origin_of(*ingress, ingress->receive_turn_position));
+    if (ingress && carried_requests_before(*ingress, sent_ns)) add_origins_behind(*ingress, sent_ns, origins);
   }
   if (connections_.forgot_ingress_of(upstream.owner_pid)) {
-    way.origins.emplace_back().predates_agent = true;  // stands for those that are not known any more
+    origins.emplace_back().predates_agent = true;  // stands for those that are not known any more
   }
-  std::sort(way.origins.begin(), way.origins.end(), [](const Origin& a, const Origin& b) { return a.id < b.id; });
-  const auto count = static_cast<std::uint32_t>(way.origins.size());
-  way.attribution = {"candidates", count == 0 ? Confidence::kNone : Confidence::kOneOf, count};
-  Hop hop;
-  hop.process = processes_.find(upstream.owner_pid);
-  hop.evidence = "candidates";
-  way.hops.push_back(std::move(hop));
+  std::sort(origins.begin(), origins.end(), [](const Origin& a, const Origin& b) { return a.id < b.id; });
+  const auto same = [](const Origin& a, const Origin& b) { return a.id == b.id; };
+  origins.erase(std::unique(origins.begin(), origins.end(), same), origins.end());
+  return origins;
+}
+
+// A candidate that is itself behind a front stands for that one's client, if it has not sent anything newer since.
+void ProvenanceTracer::add_origins_behind(const Connection& ingress, std::uint64_t sent_ns, std::vector<Origin>& origins) {
+  Origin own = origin_of(ingress, ingress.receive_turn_position);
+  const bool behind_front = is_plaintext(ingress) && own.peer_process && own.peer_process->front;
+  if (behind_front && ingress.receive_turn_ns <= sent_ns && depth_ < kMostDepth) {
+    Provenance way;
+    ++depth_;
+    walk({&ingress, ingress.receive_turn_position, 0, false}, way);
+    --depth_;
+    if (!way.origins.empty() && !way.through_stranger) {
+      return void(std::move(way.origins.begin(), way.origins.end(), std::back_inserter(origins)));
+    }
+  }
+  origins.push_back(std::move(own));
 }
 
 Origin ProvenanceTracer::origin_of(const Connection& ingress, std::uint64_t position) {
@@ -131,9 +202,17 @@ Origin ProvenanceTracer::origin_of(const Connection& ingress, std::uint64_t posi
   origin.predates_agent = ingress.opened.predates_agent;
   origin.touched_by_loss = ingress.touched_by_loss;
   origin.identity_may_have_changed = processes_.authenticates_late(ingress.owner_pid);
+  origin.may_be_a_fronts_own = !is_plaintext(ingress) && may_be_a_fronts_own(ingress);
   const Connection* peer = connections_.other_end(ingress, position);
   if (peer) origin.peer_process = processes_.find(peer->owner_pid);
+  if (!peer && ingress.opened.is_unix) origin.peer_process = processes_.find(ingress.opened.peer_pid);
   return origin;
+}
+
+bool ProvenanceTracer::may_be_a_fronts_own(const Connection& ingress) {
+  const Connection* peer = connections_.other_end(ingress, ingress.receive_turn_position);
+  if (!peer || !processes_.find(peer->owner_pid).front) return false;
+  return !connections_.relay_of(*connections_.find(ingress.opened.id));
 }
 
 }  // namespace mtlswatch

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
@@ -21,6 +22,7 @@ class ProvenanceTracer {
     const Connection* accepted = nullptr;
     std::uint64_t position = 0;     ///< stream position of its first byte
     std::uint64_t response_ns = 0;  ///< 0: not answered, or not known
+    bool by_backend = true;         ///< false: by a hop
   };
 
   /// The way of a backend's request. is_settled becomes false where evidence may still come and is_final is false.
@@ -29,15 +31,26 @@ class ProvenanceTracer {
   static constexpr int kMostHops = 8;  ///< loops end here
 
  private:
+  void walk(Received step, Provenance& way);
   /// One hop further out. Returns the next step, or nothing accepted when the origin is reached or unknown.
-  Received follow(const Received& step, Provenance& way, bool is_final, bool& is_settled);
+  Received follow(const Received& step, Provenance& way);
+  Received leave(const Received& step, Connection& upstream, const ProcessFacts& peer, Provenance& way);
+  Received choose(const Received& step, const Connection& upstream, std::uint64_t sent_ns, Provenance& way);
   Received enter(const Connection& ingress, std::uint64_t position, const char* evidence, Provenance& way);
-  void add_candidates(const Connection& upstream, std::uint64_t sent_ns, Provenance& way);
+  Received pass_relay(const Connection& relay, Provenance& way);
+  void meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way);
+  std::vector<Origin> candidates(const Connection& upstream, std::uint64_t sent_ns);
+  void add_origins_behind(const Connection& ingress, std::uint64_t sent_ns, std::vector<Origin>& origins);
   Origin origin_of(const Connection& ingress, std::uint64_t position);
+  bool may_be_a_fronts_own(const Connection& ingress);
+  void wait_unless(bool enough) { is_settled_ = is_settled_ && (enough || is_final_); }
 
   Connections& connections_;
   const ProcessDirectory& processes_;
   Witnesses& witnesses_;
+  bool is_final_ = false;   ///< of the present trace: no more evidence will come
+  bool is_settled_ = true;  ///< of the present trace: none is missing
+  int depth_ = 0;           ///< of candidates behind candidates
 };
 
 }  // namespace mtlswatch

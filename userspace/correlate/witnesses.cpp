@@ -43,6 +43,9 @@ const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
   return fits ? connection : nullptr;
 }
 
+// One thread reads the request, another one sends it on, and both have read other things before.
+bool Witnesses::hands_to_other_threads(std::uint32_t pid) const { return processes_.find(pid).known_proxy == "varnish"; }
+
 bool Witnesses::is_run_to_completion(std::uint32_t pid) const { return processes_.find(pid).known_proxy == "nginx"; }
 
 bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const {
@@ -79,7 +82,7 @@ WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, 
     ++responses;
   }
   if (responses == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
-  if (responses > 1) return {};
+  if (responses > 1 || hands_to_other_threads(pid)) return {};
   Trust& trust = trust_[pid];
   const bool run_to_completion = is_run_to_completion(pid);
   const bool agree = asked && asked->opened.id == answered->id;

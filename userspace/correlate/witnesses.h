@@ -53,6 +53,7 @@ class Witnesses {
   Upstream keep_response_witness(const Connection& connection, const Turn& turn);
   void compare(UpstreamTurn& turn, Trust& trust, bool agree);
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
+  bool hands_to_other_threads(std::uint32_t pid) const;
   bool is_run_to_completion(std::uint32_t pid) const;
   /// Whether this turn's response may go, or have gone, to another ingress connection without a witness.
   bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const;

@@ -199,6 +199,7 @@ HelloParse<ClientHello> parse_client_hello(std::span<const std::uint8_t> bytes) 
   parse.useful = session && session->size() <= 32;
   if (parse.useful) {
     parse.hello.session_id.assign(session->begin(), session->end());
+    std::copy(random.begin(), random.end(), parse.hello.random.begin());
     const bool lists = cursor.vector(2) && cursor.vector(1);  // cipher suites, compression methods
     const auto visit = [&](std::uint32_t type, Bytes data, bool whole) {
       read_client_extension(type, data, whole, parse.hello);

@@ -94,6 +94,8 @@ struct RequestSeen {
   ConnectionId id = 0;
   std::uint64_t position = 0;  ///< stream position of its first byte
   bool relative_position = false;
+  /// Of an encrypted head: it may be the client's last handshake message instead. One is told for each turn of the client.
+  bool may_be_handshake = false;
   RequestHead head;
 };
 
@@ -104,6 +106,7 @@ struct ResponseSeen {
   ConnectionId id = 0;
   int status = 0;
   bool first_of_turn = false;
+  bool encrypted = false;  ///< answers an encrypted request, if one was asked
 };
 
 /// The call that drives a handshake. What each returns means something else.

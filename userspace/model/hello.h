@@ -2,6 +2,7 @@
 // What the hellos of a TLS connection say in the clear: RFC 5246 section 7.4.1, RFC 8446 section 4.1.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 namespace mtlswatch {
 
 struct ClientHello {
+  std::array<std::uint8_t, 32> random{};  ///< equal bytes on two connections: one is relayed over the other
   std::string server_name;  ///< SNI host name, lower case; empty if none
   std::vector<std::string> alpn;
   std::vector<std::uint8_t> session_id;

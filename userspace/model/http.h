@@ -18,7 +18,8 @@ enum class HeadState {
   kComplete,      ///< to its blank line
   kCut,           ///< the prefix limit or a loss ended it: what is here is true, what is missing is unknown
   kInvalid,       ///< not HTTP/1.x: RFC 9112 section 3
-  kUnsupported,   ///< another protocol (TLS, HTTP/2 preface, uwsgi)
+  kUnsupported,   ///< another protocol (HTTP/2 preface, uwsgi)
+  kEncrypted,     ///< TLS that the backend ends itself: nothing of the request can be read
 };
 
 /// Framing anomalies worth a flag: RFC 9112 section 6.1 and 11.2 (request smuggling).

@@ -43,7 +43,8 @@ struct ProcessFacts {
   /// (DESIGN section 5, rule 3). Backends never are by discovery.
   bool front = false;
   std::string front_reason;
-  /// Known proxy whose event loop is run-to-completion ("nginx"); empty if not known.
+  /// What is known of the program: "nginx" answers a client in the very callback that read the upstream's response;
+  /// "varnish" hands requests from thread to thread; "relay" (docker-proxy) moves bytes by ways that are not followed.
   std::string known_proxy;
   /// TLS library state: "attached", "partly", "blind" or "" when it maps none, and why.
   std::string tls_coverage;

@@ -26,6 +26,8 @@ struct Origin {
   bool identity_may_have_changed = false;
   /// A local process is at its other end (a plaintext client of a front's own plaintext listener, say).
   std::optional<ProcessFacts> peer_process;
+  /// TLS, and its client is a local front: whether that relays somebody's session or opened this one itself is not known.
+  bool may_be_a_fronts_own = false;
 };
 
 /// Who is at the other end of the backend's connection.
@@ -44,9 +46,12 @@ struct Provenance {
   /// Exactly one: attributed by a witness when method is not "candidates". None: no candidate at all.
   std::vector<Origin> origins;
   Attribution attribution;
+  std::optional<Origin> own_tls;  ///< the backend ends TLS itself: its connection, and that session
   bool backend_connection_predates = false;
   bool upstream_predates = false;  ///< the peer's exchange began before the agent, or cannot be joined to it
   bool upstream_seen = false;      ///< the peer's sending of this request was seen
+  /// Further out the request passed a process that is no front. origins are its clients; none: they were not seen.
+  bool through_stranger = false;
 };
 
 /// A request whose evidence is complete, or will not become more complete.

@@ -75,10 +75,12 @@ Reason Judge::reason_for(const SettledExchange& exchange, RequestReport& report)
 Reason Judge::through_front(const SettledExchange& exchange, RequestReport& report) const {
   const Provenance& way = exchange.provenance;
   if (!way.upstream_seen) return way.upstream_predates ? Reason::kPredatesAgent : Reason::kAmbiguous;
+  if (way.through_stranger) return beyond_stranger(exchange, report);
   if (way.attribution.method == "candidates") return among_candidates(exchange, report);
   if (way.origins.size() != 1) return Reason::kAmbiguous;
-  show_origin(way.origins.front(), report);
-  return of_origin(way.origins.front(), exchange);
+  const Reason reason = of_origin(way.origins.front(), exchange);
+  if (reason != Reason::kAmbiguous) show_origin(way.origins.front(), report);  // else it may be another front's, not a client's
+  return reason;
 }
 
 Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& report) const {
@@ -97,9 +99,21 @@ Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& r
   return Reason::kAmbiguous;
 }
 
+// A front took the request in plaintext from a process that is none, and that has clients of its own.
+Reason Judge::beyond_stranger(const SettledExchange& exchange, RequestReport& report) const {
+  const std::vector<Origin>& origins = exchange.provenance.origins;
+  const bool all_unverified = !origins.empty() && std::all_of(origins.begin(), origins.end(), [&](const Origin& origin) {
+    return verdict_of(of_origin(origin, exchange)) == Verdict::kBypass;
+  });
+  if (!all_unverified) return Reason::kFrontNotTrusted;
+  if (origins.size() == 1) show_origin(origins.front(), report);
+  return Reason::kPlaintextIngress;
+}
+
 // A process of this host that is no front: a direct connection, unless it may be handing a verified client on. A relay of
 // an unprivileged user with a CA of his own would launder himself that way, so it is never trusted either.
 Reason Judge::from_stranger(const SettledExchange& exchange) const {
+  if (exchange.provenance.through_stranger && exchange.provenance.origins.empty()) return Reason::kFrontNotTrusted;
   for (const Origin& origin : exchange.provenance.origins) {
     const Verdict verdict = verdict_of(of_origin(origin, exchange));
     if (verdict != Verdict::kBypass) return Reason::kFrontNotTrusted;
@@ -138,6 +152,7 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
     const bool may_hide_a_front = origin.peer_process && origin.peer_process->front;
     return may_hide_a_front ? Reason::kAmbiguous : Reason::kPlaintextIngress;
   }
+  if (origin.may_be_a_fronts_own) return Reason::kAmbiguous;
   if (origin.session.state == SessionState::kEstablished) return of_session(origin, exchange);
   if (origin.predates_agent) return Reason::kPredatesAgent;
   if (origin.touched_by_loss) return Reason::kEventLoss;

@@ -32,6 +32,7 @@ class Judge {
   Reason reason_for(const SettledExchange& exchange, RequestReport& report);
   Reason through_front(const SettledExchange& exchange, RequestReport& report) const;
   Reason among_candidates(const SettledExchange& exchange, RequestReport& report) const;
+  Reason beyond_stranger(const SettledExchange& exchange, RequestReport& report) const;
   Reason from_stranger(const SettledExchange& exchange) const;
   Reason from_remote(const SettledExchange& exchange, const std::string& backend) const;
   Reason of_origin(const Origin& origin, const SettledExchange& exchange) const;

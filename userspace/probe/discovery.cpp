@@ -164,7 +164,7 @@ ProcessFacts Discovery::Judgement::judge(const ProcessEntry& entry) {
   const FrontJudged judged = judge_front(config_.fronts, facts, evidence);
   facts.front = judged.front;
   facts.front_reason = judged.reason;
-  if (facts.front && base_name(facts.executable) == "nginx") facts.known_proxy = "nginx";
+  facts.known_proxy = known_proxy(facts);
   if (evidence.listens || !facts.backend.empty()) {
     const Findings& tls = discovery_.tls(entry);
     if (!tls.blind_reason.empty()) facts.tls_coverage = "blind";
@@ -184,7 +184,7 @@ bool Discovery::Judgement::tree_listens(const ProcessEntry& entry) const {
 
 bool Discovery::Judgement::is_interesting(const ProcessEntry& entry, const ProcessFacts& facts) const {
   if (!facts.backend.empty()) return true;
-  return tree_listens(entry) && (facts.front || !discovery_.tls_libraries(facts.pid).empty());
+  return tree_listens(entry) && (facts.front || !facts.known_proxy.empty() || !discovery_.tls_libraries(facts.pid).empty());
 }
 
 Discovery::Discovery(ProcReader reader) : table_(std::move(reader)) {}

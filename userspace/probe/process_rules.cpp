@@ -53,6 +53,13 @@ bool holds_sockets_for_others(const std::string& executable) {
   return std::find(kSocketHolders.begin(), kSocketHolders.end(), name) != kSocketHolders.end();
 }
 
+std::string known_proxy(const ProcessFacts& facts) {
+  const std::string name = base_name(facts.executable);
+  if (facts.front && name == "nginx") return "nginx";
+  if (name == "varnishd") return "varnish";
+  return name == "docker-proxy" || name == "rootlessport" ? "relay" : "";
+}
+
 BackendMatched configured_backend(const std::vector<BackendConfig>& backends, const ProcessFacts& facts,
                                   const std::string& command_line) {
   const bool for_others = holds_sockets_for_others(facts.executable);

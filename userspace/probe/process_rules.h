@@ -29,6 +29,9 @@ BackendMatched configured_backend(const std::vector<BackendConfig>& backends, co
 /// by address nor fronts by discovery.
 bool holds_sockets_for_others(const std::string& executable);
 
+/// ProcessFacts::known_proxy of a process whose other facts are known.
+std::string known_proxy(const ProcessFacts& facts);
+
 /// What the rule of fronts needs beside the facts.
 struct FrontEvidence {
   bool system_listener = false;  ///< it, or a master of it, holds a listener owned by root or a system uid

@@ -122,6 +122,8 @@ const char* head_text(HeadState state) {
       return "invalid";
     case HeadState::kUnsupported:
       return "unsupported";
+    case HeadState::kEncrypted:
+      return "encrypted";
   }
   return "invalid";
 }

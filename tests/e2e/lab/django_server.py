@@ -64,9 +64,10 @@ class Gunicorn(Backend):
         return self.directory / f"{self.name}.access"
 
 
-def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=("127.0.0.1", "::1"), prepare=None):
+def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=("127.0.0.1", "::1"), prepare=None, extra=(),
+                   ready=True):
     """kind: "sync" answers one request a connection; "gthread" keeps connections alive. prepare(project): changes the
-    copy of the project before it is started."""
+    copy of the project before it is started. extra: more arguments. ready=False: it does not answer plain HTTP."""
     project = directory / f"{name}-project"
     shutil.copytree(PROJECT, project)
     if prepare:
@@ -77,8 +78,9 @@ def start_gunicorn(directory, name="shop", kind="gthread", workers=2, addresses=
         "/usr/bin/gunicorn", *binds, "--worker-class", kind, "--workers", workers, "--threads",
         8 if kind == "gthread" else 1, "--keep-alive", 75, "--user", "www-data", "--group", "www-data",
         "--access-logfile", server._access_log(), "--access-logformat", _ACCESS_FORMAT,
-        "--chdir", project, "shop.wsgi"], directory, _ENVIRONMENT)
-    server.wait_ready()
+        "--chdir", project, *extra, "shop.wsgi"], directory, _ENVIRONMENT)
+    if ready:
+        server.wait_ready()
     return server
 
 

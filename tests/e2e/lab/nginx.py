@@ -16,7 +16,7 @@ class Upstream:
     name: str
     server: str  # as nginx writes it: "127.0.0.1:8000", "unix:/run/app.sock"
     keepalive: bool = True
-    protocol: str = "http"  # or "uwsgi"
+    protocol: str = "http"  # or "uwsgi", or "https"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Listener:
     upgrade: bool = False  # WebSockets are passed on
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
+    proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
     port: int = field(default_factory=free_port)
 
     @property
@@ -79,9 +80,11 @@ def _tls_text(listener, pki):
 
 def _server_text(listener, pki):
     address = f"[{listener.address}]" if ":" in listener.address else listener.address
-    flags = (" ssl" if listener.tls else "") + (" http2" if listener.http2 else "")
+    flags = "".join(f" {flag}" for flag, wanted in (
+        ("ssl", listener.tls), ("http2", listener.http2), ("proxy_protocol", listener.proxy_protocol)) if wanted)
     version = "1.1" if listener.upstream.keepalive else "1.0"
-    forward = f"proxy_pass http://{listener.upstream.name}; proxy_http_version {version};"
+    scheme = "https" if listener.upstream.protocol == "https" else "http"
+    forward = f"proxy_pass {scheme}://{listener.upstream.name}; proxy_http_version {version};"
     if listener.upstream.protocol == "uwsgi":
         forward = f"uwsgi_pass {listener.upstream.name}; {_UWSGI_IDENTITY}"
     if listener.upgrade:

@@ -173,5 +173,19 @@ TEST(Attribution, a_plaintext_client_that_is_itself_a_front_is_followed_outwards
   EXPECT_EQ(way.origins[0].id, outer);
 }
 
+TEST(Attribution, a_program_that_hands_requests_from_thread_to_thread_has_no_witnesses) {
+  Scene scene;
+  ProcessFacts varnish;
+  varnish.pid = kNginx;
+  varnish.front = true;
+  varnish.known_proxy = "varnish";
+  scene.give(ProcessKnown{varnish});
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const Exchange exchange = ask(scene, alice, 7000);
+  scene.send(alice, 2, 900, Witness{exchange.upstream, 1, 1});
+  scene.pass(2'100 * kMs);
+  EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
+}
+
 }  // namespace
 }  // namespace mtlswatch

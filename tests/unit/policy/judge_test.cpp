@@ -183,6 +183,26 @@ TEST_F(JudgeTest, a_users_own_relay_neither_authenticates_nor_is_accused_of_what
   EXPECT_EQ(reason(exchange), Reason::kDirectConnection);
 }
 
+TEST_F(JudgeTest, beyond_a_stranger_only_a_proved_bypass_is_told) {
+  SettledExchange exchange = through_front(verified_origin());
+  exchange.provenance.through_stranger = true;
+  EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted);
+  exchange.provenance.origins = {plaintext_origin()};
+  EXPECT_EQ(reason(exchange), Reason::kPlaintextIngress);
+  exchange.provenance.origins.clear();
+  EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted) << "its clients were not seen";
+  exchange.provenance.peer_process = process(77, false);
+  EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted);
+}
+
+TEST_F(JudgeTest, a_session_that_a_front_may_have_opened_identifies_no_client) {
+  Origin origin = verified_origin();
+  origin.may_be_a_fronts_own = true;
+  EXPECT_EQ(reason(through_front(origin)), Reason::kAmbiguous);
+  origin.session.presented = false;
+  EXPECT_EQ(reason(through_front(origin)), Reason::kAmbiguous);
+}
+
 TEST_F(JudgeTest, remote_peers_follow_the_configured_proxies) {
   config.backends.resize(1);
   config.backends[0].name = "shop";

@@ -99,5 +99,19 @@ TEST(SystemUid, ends_below_1000) {
   EXPECT_FALSE(is_system_uid(1000));
 }
 
+TEST(ProcessRules, knows_programs_by_how_they_hand_requests_on) {
+  const auto known = [](const char* executable, bool front) {
+    ProcessFacts facts;
+    facts.executable = executable;
+    facts.front = front;
+    return known_proxy(facts);
+  };
+  EXPECT_EQ(known("/usr/sbin/nginx", true), "nginx");
+  EXPECT_EQ(known("/home/mallory/nginx", false), "") << "anybody can name a program so";
+  EXPECT_EQ(known("/usr/sbin/varnishd", true), "varnish");
+  EXPECT_EQ(known("/usr/bin/docker-proxy", false), "relay");
+  EXPECT_EQ(known("/usr/sbin/haproxy", true), "");
+}
+
 }  // namespace
 }  // namespace mtlswatch
