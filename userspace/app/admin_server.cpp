@@ -70,7 +70,8 @@ Result<AdminServer> AdminServer::open(const std::string& path, Answer answer) {
   if (::listen(listener.get(), kClients) != 0) return system_error("listen on " + path, errno);
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event event{EPOLLIN, {.ptr = nullptr}};
-  if (!epoll || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, listener.get(), &event) != 0) return system_error("epoll", errno);
+  if (!epoll || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, listener.get(), &event) != 0)
+    return system_error("epoll", errno);
   return AdminServer(path, std::move(listener), std::move(epoll), std::move(answer));
 }
 
@@ -136,8 +137,8 @@ void AdminServer::answer(Client& client, const std::string& line) {
 
 void AdminServer::write_to(Client& client) {
   while (client.sent < client.out.size()) {
-    const ssize_t count =
-        ::send(client.fd.get(), client.out.data() + client.sent, client.out.size() - client.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t count = ::send(client.fd.get(), client.out.data() + client.sent, client.out.size() - client.sent,
+                                 MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return watch(client, true);
     if (count < 0) {

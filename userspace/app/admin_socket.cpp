@@ -48,8 +48,8 @@ Result<UniqueFd> connect_admin(const std::string& path) {
   return fd;
 }
 
-Status ask_agent(const std::string& path, const std::string& request, const std::function<bool(const std::string&)>& on_line,
-                 bool is_stream) {
+Status ask_agent(const std::string& path, const std::string& request,
+                 const std::function<bool(const std::string&)>& on_line, bool is_stream) {
   const auto fd = connect_admin(path);
   if (!fd) return fd.error();
   const timeval patience{is_stream ? 0 : kPatienceS, 0};
@@ -74,10 +74,13 @@ Status ask_agent(const std::string& path, const std::string& request, const std:
 
 Result<std::string> ask_agent(const std::string& path, const std::string& request) {
   std::string first;
-  const Status status = ask_agent(path, request, [&first](const std::string& line) {
-    first = line;
-    return false;
-  }, false);
+  const Status status = ask_agent(
+      path, request,
+      [&first](const std::string& line) {
+        first = line;
+        return false;
+      },
+      false);
   if (!status) return status.error();
   if (first.empty()) return Error{"the agent at " + path + " closed without an answer"};
   return first;

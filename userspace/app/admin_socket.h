@@ -19,8 +19,8 @@ Result<UniqueFd> connect_admin(const std::string& path);
 
 /// Sends one line and hands over each line that comes back, until the agent closes or on_line returns false.
 /// is_stream: the next line may take for ever.
-Status ask_agent(const std::string& path, const std::string& request, const std::function<bool(const std::string&)>& on_line,
-                 bool is_stream);
+Status ask_agent(const std::string& path, const std::string& request,
+                 const std::function<bool(const std::string&)>& on_line, bool is_stream);
 /// The first line of the answer.
 Result<std::string> ask_agent(const std::string& path, const std::string& request);
 

@@ -52,15 +52,18 @@ int events(const AskOptions& options, const std::string& filter, bool follow) {
   if (!socket) return fail(kExitRuntime, socket.error().message);
   const bool with_colour = may_colour(stdout);
   std::string refusal;
-  const Status asked = ask_agent(*socket, request_json({"events", "", filter, follow}), [&](const std::string& line) {
-    if (const auto error = error_in_json(line)) {
-      refusal = *error;
-      return false;
-    }
-    const auto shown = options.json ? Result<std::string>(line + "\n") : event_line(line, with_colour);
-    fmt::print("{}", shown ? *shown : shown.error().message + "\n");
-    return std::fflush(stdout) == 0;
-  }, follow);
+  const Status asked = ask_agent(
+      *socket, request_json({"events", "", filter, follow}),
+      [&](const std::string& line) {
+        if (const auto error = error_in_json(line)) {
+          refusal = *error;
+          return false;
+        }
+        const auto shown = options.json ? Result<std::string>(line + "\n") : event_line(line, with_colour);
+        fmt::print("{}", shown ? *shown : shown.error().message + "\n");
+        return std::fflush(stdout) == 0;
+      },
+      follow);
   if (!asked) return fail(kExitRuntime, asked.error().message);
   return refusal.empty() ? kExitOk : fail(kExitRuntime, refusal);
 }

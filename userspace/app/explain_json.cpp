@@ -13,7 +13,9 @@ using nlohmann::json;
 
 std::string or_else(std::string text, const char* otherwise) { return text.empty() ? otherwise : text; }
 
-std::string words_or(std::string_view words, const std::string& otherwise) { return words.empty() ? otherwise : std::string(words); }
+std::string words_or(std::string_view words, const std::string& otherwise) {
+  return words.empty() ? otherwise : std::string(words);
+}
 
 /// Wraps at 100 columns, every line indented.
 std::string paragraph(const std::string& text, const std::string& indent) {
@@ -33,7 +35,8 @@ std::string paragraph(const std::string& text, const std::string& indent) {
 }
 
 std::string process_text(const json& process) {
-  return fmt::format("{} (pid {}, {})", or_else(json_text(process, "/name"), "a process"), or_else(json_text(process, "/pid"), "unknown"),
+  return fmt::format("{} (pid {}, {})", or_else(json_text(process, "/name"), "a process"),
+                     or_else(json_text(process, "/pid"), "unknown"),
                      or_else(json_text(process, "/executable"), "executable unknown"));
 }
 
@@ -49,8 +52,9 @@ std::string certificate_text(const json& event) {
   const json& x509 = json_at(event, "/tls/client/x509");
   const std::string subject = json_text(x509, "/subject/distinguished_name");
   if (subject.empty()) return text;
-  text += fmt::format("    subject {}\n    issuer  {}\n    serial  {}, valid {} to {}\n", subject, json_text(x509, "/issuer/distinguished_name"),
-                      json_text(x509, "/serial_number"), json_text(x509, "/not_before"), json_text(x509, "/not_after"));
+  text += fmt::format("    subject {}\n    issuer  {}\n    serial  {}, valid {} to {}\n", subject,
+                      json_text(x509, "/issuer/distinguished_name"), json_text(x509, "/serial_number"),
+                      json_text(x509, "/not_before"), json_text(x509, "/not_after"));
   return text;
 }
 
@@ -70,20 +74,22 @@ std::string hops_text(const json& event) {
   for (const json& hop : json_at(event, "/mtlswatch/hops")) {
     const std::string source = json_endpoint(hop, "/source");
     const std::string destination = json_endpoint(hop, "/destination");
-    text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, "several clients"), or_else(destination, "its listeners"),
-                        process_text(json_at(hop, "/process")));
+    text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, "several clients"),
+                        or_else(destination, "its listeners"), process_text(json_at(hop, "/process")));
     if (!source.empty()) text += "     " + hop_tls_text(hop) + "\n";
     const std::string evidence = json_text(hop, "/evidence");
     text += paragraph("evidence: " + words_or(evidence_words(evidence), evidence), "     ");
   }
   const json& peer = json_at(event, "/mtlswatch/peer/process");
   if (peer.is_object()) {
-    text += fmt::format("  {}. {}, user {}, connected to the backend\n", ++number, process_text(peer), or_else(json_text(peer, "/user/id"), "unknown"));
+    text += fmt::format("  {}. {}, user {}, connected to the backend\n", ++number, process_text(peer),
+                        or_else(json_text(peer, "/user/id"), "unknown"));
   } else if (number == 0) {
-    text += fmt::format("  {}. {} connected to the backend\n", ++number, or_else(json_endpoint(event, "/source"), "somebody unknown"));
+    text += fmt::format("  {}. {} connected to the backend\n", ++number,
+                        or_else(json_endpoint(event, "/source"), "somebody unknown"));
   }
-  text += fmt::format("  {}. {}  {}, backend \"{}\", read it\n", number + 1, json_endpoint(event, "/server"), process_text(json_at(event, "/process")),
-                      json_text(event, "/service/name"));
+  text += fmt::format("  {}. {}  {}, backend \"{}\", read it\n", number + 1, json_endpoint(event, "/server"),
+                      process_text(json_at(event, "/process")), json_text(event, "/service/name"));
   return text;
 }
 
@@ -91,7 +97,8 @@ std::string claims_text(const json& event) {
   std::string text;
   for (const json& claim : json_at(event, "/mtlswatch/claims")) {
     const std::string result = json_text(claim, "/result");
-    text += fmt::format("  {}: {}  -- {}\n", json_text(claim, "/header"), json_text(claim, "/value"), words_or(claim_words(result), result));
+    text += fmt::format("  {}: {}  -- {}\n", json_text(claim, "/header"), json_text(claim, "/value"),
+                        words_or(claim_words(result), result));
   }
   return text.empty() ? "" : "\nWhat its headers claim about the client\n" + text;
 }
@@ -101,19 +108,23 @@ std::string attribution_text(const json& event) {
   const std::string confidence = json_text(attribution, "/confidence");
   const std::string method = json_text(attribution, "/method");
   std::string text = "\nHow sure\n";
-  text += paragraph(fmt::format("{}: {} ({} candidates)", confidence, confidence_words(confidence), json_text(attribution, "/candidates")), "  ");
+  text += paragraph(fmt::format("{}: {} ({} candidates)", confidence, confidence_words(confidence),
+                                json_text(attribution, "/candidates")),
+                    "  ");
   return text + paragraph("found by: " + words_or(evidence_words(method), method), "  ");
 }
 
 std::string explain_request(const json& event, bool with_colour) {
   const std::string verdict = json_text(event, "/mtlswatch/verdict");
   const std::string reason = json_text(event, "/event/reason");
-  std::string text = fmt::format("{} {}: {}, {}\n", or_else(json_text(event, "/http/request/method"), "request"), json_text(event, "/url/path"),
-                                 coloured(verdict, colour_of(verdict), with_colour), reason);
-  text += fmt::format("  {} at {}, status {}{}{}\n", json_text(event, "/event/id"), json_text(event, "/@timestamp"),
-                      or_else(json_text(event, "/http/response/status_code"), "not seen"),
-                      json_text(event, "/http/request/id").empty() ? "" : ", request id " + json_text(event, "/http/request/id"),
-                      json_text(event, "/trace/id").empty() ? "" : ", trace " + json_text(event, "/trace/id"));
+  std::string text =
+      fmt::format("{} {}: {}, {}\n", or_else(json_text(event, "/http/request/method"), "request"),
+                  json_text(event, "/url/path"), coloured(verdict, colour_of(verdict), with_colour), reason);
+  text += fmt::format(
+      "  {} at {}, status {}{}{}\n", json_text(event, "/event/id"), json_text(event, "/@timestamp"),
+      or_else(json_text(event, "/http/response/status_code"), "not seen"),
+      json_text(event, "/http/request/id").empty() ? "" : ", request id " + json_text(event, "/http/request/id"),
+      json_text(event, "/trace/id").empty() ? "" : ", trace " + json_text(event, "/trace/id"));
   text += "\nWhy\n" + paragraph(words_or(reason_words(reason), "the policy names it " + reason), "  ");
   const std::string worst = json_text(event, "/mtlswatch/worst_case");
   if (!worst.empty()) text += paragraph("at worst it is " + worst + ": one of the candidates would make it so", "  ");
@@ -122,19 +133,24 @@ std::string explain_request(const json& event, bool with_colour) {
 
 std::string explain_handshake(const json& event, bool with_colour) {
   const std::string outcome = json_text(event, "/event/outcome");
-  std::string text = fmt::format("TLS handshake {} -> {}: {}, {}\n", or_else(json_endpoint(event, "/source"), "a client"),
-                                 or_else(json_endpoint(event, "/destination"), "a listener"),
-                                 coloured(outcome, colour_of(outcome), with_colour), json_text(event, "/event/reason"));
-  text += fmt::format("  {} at {}, at {}\n", json_text(event, "/event/id"), json_text(event, "/@timestamp"), process_text(json_at(event, "/process")));
-  text += fmt::format("  TLS {}, {}\n", or_else(json_text(event, "/tls/version"), "of unknown version"), or_else(json_text(event, "/tls/cipher"), "cipher not seen"));
+  std::string text =
+      fmt::format("TLS handshake {} -> {}: {}, {}\n", or_else(json_endpoint(event, "/source"), "a client"),
+                  or_else(json_endpoint(event, "/destination"), "a listener"),
+                  coloured(outcome, colour_of(outcome), with_colour), json_text(event, "/event/reason"));
+  text += fmt::format("  {} at {}, at {}\n", json_text(event, "/event/id"), json_text(event, "/@timestamp"),
+                      process_text(json_at(event, "/process")));
+  text += fmt::format("  TLS {}, {}\n", or_else(json_text(event, "/tls/version"), "of unknown version"),
+                      or_else(json_text(event, "/tls/cipher"), "cipher not seen"));
   return text + certificate_text(event);
 }
 
 std::string explain_alert(const json& event) {
-  std::string text = fmt::format("{} {}: {}\n  {} at {}\n", json_text(event, "/rule/id"), json_text(event, "/rule/name"), json_text(event, "/message"),
-                                 json_text(event, "/event/id"), json_text(event, "/@timestamp"));
+  std::string text =
+      fmt::format("{} {}: {}\n  {} at {}\n", json_text(event, "/rule/id"), json_text(event, "/rule/name"),
+                  json_text(event, "/message"), json_text(event, "/event/id"), json_text(event, "/@timestamp"));
   text += paragraph(json_text(event, "/rule/description"), "  ");
-  for (const json& id : json_at(event, "/mtlswatch/alert/evidence")) text += "  evidence: mtlswatch explain " + json_text(id, "") + "\n";
+  for (const json& id : json_at(event, "/mtlswatch/alert/evidence"))
+    text += "  evidence: mtlswatch explain " + json_text(id, "") + "\n";
   return text;
 }
 
@@ -161,7 +177,8 @@ Result<std::string> explain_text(const std::string& line, bool with_colour) {
   if (dataset == "mtlswatch.request") return explain_request(*event, with_colour);
   if (dataset == "mtlswatch.handshake") return explain_handshake(*event, with_colour);
   if (dataset == "mtlswatch.alert") return explain_alert(*event);
-  return fmt::format("{}\n  {} at {}\n", json_text(*event, "/message"), json_text(*event, "/event/id"), json_text(*event, "/@timestamp"));
+  return fmt::format("{}\n  {} at {}\n", json_text(*event, "/message"), json_text(*event, "/event/id"),
+                     json_text(*event, "/@timestamp"));
 }
 
 std::string event_id_in_json(const std::string& line) {
@@ -175,11 +192,13 @@ Result<std::string> event_line(const std::string& line, bool with_colour) {
   const std::string dataset = json_text(*event, "/event/dataset");
   const bool is_request = dataset == "mtlswatch.request";
   const std::string word = or_else(json_text(*event, is_request ? "/mtlswatch/verdict" : "/event/outcome"), "-");
-  const std::string what = is_request ? json_text(*event, "/http/request/method") + " " + json_text(*event, "/url/path") : json_text(*event, "/message");
+  const std::string what = is_request ? json_text(*event, "/http/request/method") + " " + json_text(*event, "/url/path")
+                                      : json_text(*event, "/message");
   const std::string padded = fmt::format("{:<13}", word);
   return fmt::format("{:<27}  {:<9}  {}  {:<31}  {:<12}  {}  {}  {}\n", json_text(*event, "/@timestamp"),
-                     dataset.substr(std::min(dataset.find('.') + 1, dataset.size())), coloured(padded, colour_of(word), with_colour),
-                     or_else(json_text(*event, "/event/reason"), "-"), or_else(json_text(*event, "/service/name"), "-"), who_text(*event), what,
+                     dataset.substr(std::min(dataset.find('.') + 1, dataset.size())),
+                     coloured(padded, colour_of(word), with_colour), or_else(json_text(*event, "/event/reason"), "-"),
+                     or_else(json_text(*event, "/service/name"), "-"), who_text(*event), what,
                      json_text(*event, "/event/id"));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One event, as the agent wrote it, in plain words: what happened, hop by hop, on which evidence, and how sure. Pure; the
-// event may come from a log that anybody wrote.
+// One event, as the agent wrote it, in plain words: what happened, hop by hop, on which evidence, and how sure. Pure;
+// the event may come from a log that anybody wrote.
 #pragma once
 
 #include <string>

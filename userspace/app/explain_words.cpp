@@ -13,10 +13,13 @@ struct Words {
 
 constexpr Words kReasons[] = {
     {"verified_client_certificate",
-     "the TLS session that this request came through was established at a trusted front, a client certificate was presented "
+     "the TLS session that this request came through was established at a trusted front, a client certificate was "
+     "presented "
      "in it, and its verification gave 0 (X509_V_OK)"},
-    {"no_client_certificate", "it came through TLS, but the client presented no certificate and the front forwarded it all the same"},
-    {"client_certificate_not_verified", "the client's certificate did not verify, and the front forwarded the request all the same"},
+    {"no_client_certificate",
+     "it came through TLS, but the client presented no certificate and the front forwarded it all the same"},
+    {"client_certificate_not_verified",
+     "the client's certificate did not verify, and the front forwarded the request all the same"},
     {"plaintext_ingress", "an observed front took the request without TLS"},
     {"direct_connection", "whoever sent it connected to the backend directly, past every front"},
     {"resumed_under_other_name", "the session was resumed under another server name than the one it was made for"},
@@ -29,7 +32,8 @@ constexpr Words kReasons[] = {
     {"unsupported_backend_protocol", "what the backend read is no HTTP/1.x request that can be told apart"},
     {"peer_not_monitored", "it came from a host, or through a proxy, where no agent of this kind looks on"},
     {"front_not_trusted", "the process that forwarded it is not known as a front: anybody could run it"},
-    {"unbound_session", "the TLS session could not be tied to a handshake that was observed (a resumed one, for example)"},
+    {"unbound_session",
+     "the TLS session could not be tied to a handshake that was observed (a resumed one, for example)"},
     {"unseen_request", "only the response was seen, not the request"},
     {"early_data", "it was sent as 0-RTT data before its handshake completed"},
     {"public_path", "the path is public on purpose"},
@@ -37,14 +41,17 @@ constexpr Words kReasons[] = {
 
 constexpr Words kEvidence[] = {
     {"request+response",
-     "both witnesses agree: the thread that sent the request on had last received from this client's connection (socket "
+     "both witnesses agree: the thread that sent the request on had last received from this client's connection "
+     "(socket "
      "receive, then send), and the response was sent to the same connection after it was received from the next hop"},
     {"response",
      "the response: it was sent to this client's connection by the thread that had just received it from the next hop "
      "(socket receive, then send)"},
-    {"request", "the thread that sent the request on had last received from this client's connection (socket receive, then send)"},
+    {"request",
+     "the thread that sent the request on had last received from this client's connection (socket receive, then send)"},
     {"candidates", "the client connections that the process had open and that had carried a request before"},
-    {"peer", "the other end of the backend's own socket (kernel socket identity; for TCP the addresses and stream position)"},
+    {"peer",
+     "the other end of the backend's own socket (kernel socket identity; for TCP the addresses and stream position)"},
     {"none", "nothing"},
 };
 

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-
 namespace mtlswatch {
 namespace {
 
@@ -35,7 +34,8 @@ HealthCheck check_fronts(const HealthFacts& facts, const Processes& processes) {
     if (!process.front || !facts.forwarding.contains(pid)) continue;
     ++fronts;
     if (process.tls_coverage == "attached" || process.tls_coverage.empty() || !blind.empty()) continue;
-    blind = fmt::format("TLS of {} (pid {}) is {}: {}", process.name, pid, process.tls_coverage, process.tls_coverage_reason);
+    blind = fmt::format("TLS of {} (pid {}) is {}: {}", process.name, pid, process.tls_coverage,
+                        process.tls_coverage_reason);
   }
   return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} forward requests", fronts) : blind);
 }

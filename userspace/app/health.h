@@ -14,7 +14,7 @@ namespace mtlswatch {
 
 struct HealthFacts {
   std::vector<std::string> configured_backends;
-  std::set<std::uint32_t> forwarding;    ///< processes that requests at a backend came from, of late
+  std::set<std::uint32_t> forwarding;  ///< processes that requests at a backend came from, of late
   bool return_probes_are_safe = true;
   std::uint64_t libraries_attached = 0;  ///< TLS libraries with probes
   std::uint64_t lost_lately = 0;         ///< records and events, in the last minute

@@ -24,7 +24,8 @@ class History {
   /// Null: not, or no longer, here.
   const Report* find(const std::string& event_id) const {
     for (auto report = reports_.rbegin(); report != reports_.rend(); ++report) {
-      if (std::visit([](const auto& each) -> const std::string& { return each.event_id; }, *report) == event_id) return &*report;
+      if (std::visit([](const auto& each) -> const std::string& { return each.event_id; }, *report) == event_id)
+        return &*report;
     }
     return nullptr;
   }

@@ -19,7 +19,8 @@ HttpAnswer health(const PublishedStatus& published, std::uint64_t now_ns) {
   const std::uint64_t turned_ns = published.last_turn_ns();
   const std::uint64_t idle_ns = now_ns > turned_ns ? now_ns - turned_ns : 0;
   const bool is_alive = turned_ns != 0 && idle_ns < kStuckNs;
-  return as_json(is_alive ? 200 : 503, {{"status", is_alive ? "ok" : "stuck"}, {"last_turn_seconds_ago", static_cast<double>(idle_ns) / 1e9}});
+  return as_json(is_alive ? 200 : 503, {{"status", is_alive ? "ok" : "stuck"},
+                                        {"last_turn_seconds_ago", static_cast<double>(idle_ns) / 1e9}});
 }
 
 HttpAnswer readiness(const AgentStatus& status) {

@@ -66,11 +66,13 @@ struct HttpServer::Daemon {
     if (handle != nullptr) MHD_stop_daemon(handle);
   }
 
-  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* path, const char* method, const char*,
-                               const char*, std::size_t*, void**) {
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* path, const char* method,
+                               const char*, const char*, std::size_t*, void**) {
     HttpAnswer answer{405, "text/plain; charset=utf-8", "only GET and HEAD\n"};
-    if (std::strcmp(method, "GET") == 0 || std::strcmp(method, "HEAD") == 0) answer = static_cast<Daemon*>(self)->answer(path);
-    MHD_Response* response = MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
+    if (std::strcmp(method, "GET") == 0 || std::strcmp(method, "HEAD") == 0)
+      answer = static_cast<Daemon*>(self)->answer(path);
+    MHD_Response* response =
+        MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
     if (response == nullptr) return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -103,11 +105,12 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Endpoint& listen, An
   server->daemon_ = std::make_unique<Daemon>();
   server->daemon_->answer = std::move(answer);
   server->daemon_->handle = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Daemon::on_request, server->daemon_.get(), MHD_OPTION_LISTEN_SOCKET,
-      fd->get(), MHD_OPTION_CONNECTION_LIMIT, kConnections, MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_NOTIFY_CONNECTION, &Daemon::on_connection,
-      server->daemon_.get(), MHD_OPTION_END);
-  if (server->daemon_->handle == nullptr) return Error{"serve HTTP on " + listen.text() + ": libmicrohttpd did not start"};
+      MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Daemon::on_request, server->daemon_.get(),
+      MHD_OPTION_LISTEN_SOCKET, fd->get(), MHD_OPTION_CONNECTION_LIMIT, kConnections, MHD_OPTION_CONNECTION_TIMEOUT,
+      kIdleSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_NOTIFY_CONNECTION,
+      &Daemon::on_connection, server->daemon_.get(), MHD_OPTION_END);
+  if (server->daemon_->handle == nullptr)
+    return Error{"serve HTTP on " + listen.text() + ": libmicrohttpd did not start"};
   fd->release();  // libmicrohttpd closes it
   return server;
 }

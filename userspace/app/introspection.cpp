@@ -158,7 +158,8 @@ std::optional<AgentReport> Introspection::identity_summary(std::uint64_t now_ns,
   report.action = "identity-summary";
   report.identities = identities_.top(kSummaryIdentities);
   report.identities_known = identities_.size();
-  report.message = fmt::format("{} client certificate names seen, the {} most frequent are listed", identities_.size(), report.identities.size());
+  report.message = fmt::format("{} client certificate names seen, the {} most frequent are listed", identities_.size(),
+                               report.identities.size());
   return report;
 }
 

@@ -13,7 +13,9 @@
 namespace mtlswatch {
 namespace {
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 double clock_seconds(clockid_t clock) {
   timespec now{};
@@ -33,13 +35,15 @@ double started_s() {
   for (int field = 3; field < 22; ++field) fields >> skipped;
   double ticks = 0;
   fields >> ticks;
-  return clock_seconds(CLOCK_REALTIME) - clock_seconds(CLOCK_BOOTTIME) + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return clock_seconds(CLOCK_REALTIME) - clock_seconds(CLOCK_BOOTTIME) +
+         ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 std::uint64_t count_open_fds() {
   std::error_code error;
   std::uint64_t count = 0;
-  for (std::filesystem::directory_iterator fd("/proc/self/fd", error), end; !error && fd != end; fd.increment(error)) ++count;
+  for (std::filesystem::directory_iterator fd("/proc/self/fd", error), end; !error && fd != end; fd.increment(error))
+    ++count;
   return count;
 }
 

@@ -18,7 +18,8 @@ json named(const NamedCounts& counts) {
   return object;
 }
 
-std::uint64_t earlier_count(const Counts& earlier, const std::string& service, const std::pair<Verdict, std::string>& key) {
+std::uint64_t earlier_count(const Counts& earlier, const std::string& service,
+                            const std::pair<Verdict, std::string>& key) {
   const auto counts = earlier.services.find(service);
   if (counts == earlier.services.end()) return 0;
   const auto count = counts->second.requests.find(key);
@@ -96,7 +97,9 @@ json watching_json(const std::map<std::uint32_t, ProcessFacts>& processes) {
 json identities_json(const StatusDetails& details) {
   json rows = json::array();
   for (const IdentitySeen& seen : details.top_identities) {
-    const auto utc = [&](std::uint64_t ns) { return utc_seconds((static_cast<std::int64_t>(ns) + details.utc_minus_boottime_ns) / 1'000'000'000); };
+    const auto utc = [&](std::uint64_t ns) {
+      return utc_seconds((static_cast<std::int64_t>(ns) + details.utc_minus_boottime_ns) / 1'000'000'000);
+    };
     rows.push_back({{"common_name", seen.common_name},
                     {"subject", seen.subject},
                     {"issuer", seen.issuer},
@@ -114,7 +117,8 @@ json identities_json(const StatusDetails& details) {
 json tables_json(const std::vector<TableStatus>& tables) {
   json rows = json::array();
   for (const TableStatus& table : tables) {
-    rows.push_back({{"name", table.name}, {"entries", table.entries}, {"capacity", table.capacity}, {"evicted", table.evicted}});
+    rows.push_back(
+        {{"name", table.name}, {"entries", table.entries}, {"capacity", table.capacity}, {"evicted", table.evicted}});
   }
   return rows;
 }
@@ -150,7 +154,9 @@ std::string status_json(const AgentStatus& status, const StatusDetails& details,
                         const std::map<std::uint32_t, ProcessFacts>& processes) {
   return dump({{"version", status.version},
                {"uptime_seconds", (status.now_ns - status.started_ns) / 1'000'000'000},
-               {"health", !status.is_ready() ? "not ready" : status.is_degraded() ? "degraded" : "ready"},
+               {"health", !status.is_ready()     ? "not ready"
+                          : status.is_degraded() ? "degraded"
+                                                 : "ready"},
                {"checks", checks_json(status.checks)},
                {"watching", watching_json(processes)},
                {"rates", rates_json(status.counts, details)},
@@ -166,7 +172,8 @@ std::string status_json(const AgentStatus& status, const StatusDetails& details,
 }
 
 std::string request_json(const AdminRequest& request) {
-  return dump({{"command", request.command}, {"id", request.id}, {"filter", request.filter}, {"follow", request.follow}});
+  return dump(
+      {{"command", request.command}, {"id", request.id}, {"filter", request.filter}, {"follow", request.follow}});
 }
 
 Result<AdminRequest> parse_request_json(const std::string& line) {

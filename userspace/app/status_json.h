@@ -16,8 +16,8 @@ namespace mtlswatch {
 /// What `status` shows beside the state itself.
 struct StatusDetails {
   std::vector<IdentitySeen> top_identities;
-  Counts earlier;                   ///< about a minute ago, or from the start
-  double earlier_seconds_ago = 0;   ///< 0: no rate yet
+  Counts earlier;                  ///< about a minute ago, or from the start
+  double earlier_seconds_ago = 0;  ///< 0: no rate yet
   std::int64_t utc_minus_boottime_ns = 0;
 };
 

@@ -22,7 +22,8 @@ std::string what_is(const json& process) {
 std::string process_text(const json& process, bool with_colour) {
   const std::string coverage = json_text(process, "/tls/coverage");
   const std::string shown = fmt::format("{:<9}", coverage.empty() ? "-" : coverage);
-  std::string text = fmt::format("{:>7}  {:<16} {:<18} {} {}\n", json_text(process, "/pid"), json_text(process, "/name"), what_is(process),
+  std::string text = fmt::format("{:>7}  {:<16} {:<18} {} {}\n", json_text(process, "/pid"),
+                                 json_text(process, "/name"), what_is(process),
                                  coloured(shown, colour_of(coverage), with_colour), json_text(process, "/executable"));
   for (const json& listener : json_at(process, "/listeners")) text += note("listens on ", json_text(listener, ""));
   for (const json& reason : json_at(process, "/reasons")) text += note("", json_text(reason, ""));
@@ -33,14 +34,16 @@ std::string process_text(const json& process, bool with_colour) {
 std::string library_text(const json& library, bool with_colour) {
   const std::string version = json_text(library, "/version");
   const std::string coverage = json_text(library, "/coverage");
-  std::string text = fmt::format("\n{}  {}  {}  build-id {}\n", json_text(library, "/path"), version.empty() ? json_text(library, "/name") : version,
+  std::string text = fmt::format("\n{}  {}  {}  build-id {}\n", json_text(library, "/path"),
+                                 version.empty() ? json_text(library, "/name") : version,
                                  coloured(coverage, colour_of(coverage), with_colour), json_text(library, "/build_id"));
   for (const char* remark : {"/cannot_see", "/cost", "/failure"}) {
     if (const std::string words = json_text(library, remark); !words.empty()) text += "  " + words + "\n";
   }
   for (const json& probe : json_at(library, "/probes")) {
-    text += fmt::format("  {:<28} {:>10}  {:<15} {:<14} {}\n", json_text(probe, "/symbol"), json_text(probe, "/file_offset"),
-                        json_text(probe, "/placement"), json_text(probe, "/emulated") == "true" ? "emulated" : "single-stepped",
+    text += fmt::format("  {:<28} {:>10}  {:<15} {:<14} {}\n", json_text(probe, "/symbol"),
+                        json_text(probe, "/file_offset"), json_text(probe, "/placement"),
+                        json_text(probe, "/emulated") == "true" ? "emulated" : "single-stepped",
                         json_text(probe, "/instruction"));
   }
   for (const json& symbol : json_at(library, "/unplaced")) {

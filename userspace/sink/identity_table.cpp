@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::size_t kShownBytes = 256;  ///< of a name; a certificate may say anything
 
-std::string shown(const std::string& text) { return text.size() > kShownBytes ? text.substr(0, kShownBytes) + "..." : text; }
+std::string shown(const std::string& text) {
+  return text.size() > kShownBytes ? text.substr(0, kShownBytes) + "..." : text;
+}
 
 std::string name_of(const Certificate& certificate) {
   if (!certificate.subject.common_name.empty()) return certificate.subject.common_name.front();
@@ -69,7 +71,9 @@ std::vector<IdentitySeen> IdentityTable::top(std::size_t count) const {
   std::vector<IdentitySeen> all;
   for (const auto& [key, seen] : rows_) all.push_back(seen);
   const auto by_weight = [](const IdentitySeen& a, const IdentitySeen& b) {
-    const auto weight = [](const IdentitySeen& seen) { return std::tuple(seen.requests, seen.handshakes, seen.handshakes_rejected); };
+    const auto weight = [](const IdentitySeen& seen) {
+      return std::tuple(seen.requests, seen.handshakes, seen.handshakes_rejected);
+    };
     return weight(a) != weight(b) ? weight(a) > weight(b) : a.subject < b.subject;
   };
   const std::size_t kept = std::min(count, all.size());

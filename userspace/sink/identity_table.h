@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distinct clients behind handshakes and requests, by subject and issuer. Owned by app, one thread. Bounded: when it
-// is full, the one not seen for longest leaves, and is counted.
+// The distinct clients behind handshakes and requests, by subject and issuer. Owned by app, one thread. Bounded: when
+// it is full, the one not seen for longest leaves, and is counted.
 #pragma once
 
 #include <list>

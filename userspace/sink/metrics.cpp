@@ -61,7 +61,8 @@ const char* status_class_text(std::size_t status_class) {
 
 void add_requests(std::vector<MetricFamily>& out, const Counts& counts) {
   Family requests = counter("mtlswatch_requests_total", "Requests that a backend read, by verdict and reason.");
-  Family responses = counter("mtlswatch_responses_total", "Requests that a backend read, by verdict and class of its final HTTP status.");
+  Family responses = counter("mtlswatch_responses_total",
+                             "Requests that a backend read, by verdict and class of its final HTTP status.");
   for (const auto& [raw_name, service] : counts.services) {
     const std::string name = label_text(raw_name);
     for (const auto& [key, count] : service.requests) {
@@ -69,7 +70,9 @@ void add_requests(std::vector<MetricFamily>& out, const Counts& counts) {
     }
     for (std::size_t verdict = 0; verdict < kVerdicts; ++verdict) {
       for (std::size_t each = 0; each < kStatusClasses; ++each) {
-        responses.row({{"service", name}, {"verdict", text(static_cast<Verdict>(verdict))}, {"status_class", status_class_text(each)}},
+        responses.row({{"service", name},
+                       {"verdict", text(static_cast<Verdict>(verdict))},
+                       {"status_class", status_class_text(each)}},
                       service.responses[verdict][each]);
       }
     }
@@ -91,7 +94,9 @@ std::map<HandshakeKind, std::uint64_t> with_zeros(std::map<HandshakeKind, std::u
 }
 
 void add_handshakes(std::vector<MetricFamily>& out, const Counts& counts) {
-  Family handshakes = counter("mtlswatch_tls_handshakes_total", "TLS handshakes of observed servers, by outcome and by what the client's certificate came to.");
+  Family handshakes =
+      counter("mtlswatch_tls_handshakes_total",
+              "TLS handshakes of observed servers, by outcome and by what the client's certificate came to.");
   for (const auto& [kind, count] : with_zeros(counts.handshakes)) {
     handshakes.row({{"proxy", kind.proxy},
                     {"outcome", kind.outcome},
@@ -103,13 +108,17 @@ void add_handshakes(std::vector<MetricFamily>& out, const Counts& counts) {
   handshakes.to(out);
   std::map<std::string, std::uint64_t> failures = counts.verify_failures;
   for (const std::string& name : verify_failure_names()) failures.try_emplace(name, 0);
-  Family verify = counter("mtlswatch_tls_verify_failures_total", "Client certificates that did not verify, whether or not the handshake was refused.");
+  Family verify = counter("mtlswatch_tls_verify_failures_total",
+                          "Client certificates that did not verify, whether or not the handshake was refused.");
   for (const auto& [reason, count] : failures) verify.row({{"reason", reason}}, count);
   verify.to(out);
 }
 
 void add_delay(std::vector<MetricFamily>& out, const DelayHistogram& delay) {
-  MetricFamily family{"mtlswatch_correlation_delay_seconds", "Time from a response to the verdict about its request.", MetricType::Histogram, {}};
+  MetricFamily family{"mtlswatch_correlation_delay_seconds",
+                      "Time from a response to the verdict about its request.",
+                      MetricType::Histogram,
+                      {}};
   auto& histogram = family.metric.emplace_back().histogram;
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < DelayHistogram::kBoundsS.size(); ++i) {
@@ -127,27 +136,40 @@ void add_alerts(std::vector<MetricFamily>& out, const Counts& counts) {
   Family alerts = counter("mtlswatch_alerts_total", "Incidents that a rule raised an alert about.");
   for (const auto& [key, count] : counts.alerts) alerts.row({{"rule", key.first}, {"severity", key.second}}, count);
   alerts.to(out);
-  counter("mtlswatch_alerts_suppressed_total", "Incidents that the rate limit kept back.").row({}, counts.alerts_suppressed).to(out);
+  counter("mtlswatch_alerts_suppressed_total", "Incidents that the rate limit kept back.")
+      .row({}, counts.alerts_suppressed)
+      .to(out);
 }
 
 void add_certificates(std::vector<MetricFamily>& out, const AgentStatus& status) {
-  Family expiry = gauge("mtlswatch_client_cert_not_after_timestamp_seconds", "Soonest end of validity among the client certificates that authenticated requests in the last 24 hours.");
-  for (const auto& [service, expires_s] : status.soonest_expiry_s) expiry.row({{"service", label_text(service)}}, static_cast<double>(expires_s));
+  Family expiry =
+      gauge("mtlswatch_client_cert_not_after_timestamp_seconds",
+            "Soonest end of validity among the client certificates that authenticated requests in the last 24 hours.");
+  for (const auto& [service, expires_s] : status.soonest_expiry_s)
+    expiry.row({{"service", label_text(service)}}, static_cast<double>(expires_s));
   expiry.to(out);
-  gauge("mtlswatch_client_identities", "Distinct client certificate names remembered.").row({}, status.identities).to(out);
+  gauge("mtlswatch_client_identities", "Distinct client certificate names remembered.")
+      .row({}, status.identities)
+      .to(out);
 }
 
 void add_health(std::vector<MetricFamily>& out, const AgentStatus& status) {
-  gauge("mtlswatch_build_info", "What is running; always 1.").row({{"version", status.version}, {"kernel_path", "tp_btf"}}, 1.0).to(out);
-  gauge("mtlswatch_ready", "1 when everything needed is watched, else 0.").row({}, status.is_ready() ? 1.0 : 0.0).to(out);
+  gauge("mtlswatch_build_info", "What is running; always 1.")
+      .row({{"version", status.version}, {"kernel_path", "tp_btf"}}, 1.0)
+      .to(out);
+  gauge("mtlswatch_ready", "1 when everything needed is watched, else 0.")
+      .row({}, status.is_ready() ? 1.0 : 0.0)
+      .to(out);
   Family checks = gauge("mtlswatch_health_check", "1 when this aspect of the agent's health is good, else 0.");
   for (const HealthCheck& check : status.checks) checks.row({{"check", check.name}}, check.ok ? 1.0 : 0.0);
   checks.to(out);
 }
 
 void add_coverage(std::vector<MetricFamily>& out, const AgentStatus& status) {
-  Family processes = gauge("mtlswatch_watched_processes", "Watched processes, by role and by how much of their TLS can be seen.");
-  for (const auto& [key, count] : status.processes) processes.row({{"role", key.first}, {"coverage", key.second}}, count);
+  Family processes =
+      gauge("mtlswatch_watched_processes", "Watched processes, by role and by how much of their TLS can be seen.");
+  for (const auto& [key, count] : status.processes)
+    processes.row({{"role", key.first}, {"coverage", key.second}}, count);
   processes.to(out);
   Family targets = gauge("mtlswatch_probe_targets", "TLS libraries in use, by state of their probes.");
   for (const auto& [key, count] : status.libraries) targets.row({{"library", key.first}, {"state", key.second}}, count);
@@ -157,14 +179,17 @@ void add_coverage(std::vector<MetricFamily>& out, const AgentStatus& status) {
 void add_tables(std::vector<MetricFamily>& out, const AgentStatus& status) {
   Family entries = gauge("mtlswatch_flow_table_entries", "Entries of the agent's tables.");
   Family capacity = gauge("mtlswatch_flow_table_capacity", "Most entries that the agent's tables may have.");
-  Family evictions = counter("mtlswatch_flow_table_evictions_total", "Entries that left a full table before their time.");
+  Family evictions =
+      counter("mtlswatch_flow_table_evictions_total", "Entries that left a full table before their time.");
   for (const TableStatus& table : status.tables) {
     entries.row({{"table", table.name}}, table.entries);
     capacity.row({{"table", table.name}}, table.capacity);
     evictions.row({{"table", table.name}}, table.evicted);
   }
   for (Family* family : {&entries, &capacity, &evictions}) family->to(out);
-  Family map_entries = gauge("mtlswatch_map_entries", "Fill of the kernel side's maps; of the ring: most bytes that waited at once in the last second.");
+  Family map_entries =
+      gauge("mtlswatch_map_entries",
+            "Fill of the kernel side's maps; of the ring: most bytes that waited at once in the last second.");
   Family map_capacity = gauge("mtlswatch_map_capacity", "Size of the kernel side's maps; of the ring: in bytes.");
   for (const TableStatus& map : status.maps) {
     map_entries.row({{"map", map.name}}, map.entries);
@@ -176,8 +201,12 @@ void add_tables(std::vector<MetricFamily>& out, const AgentStatus& status) {
 
 void add_losses(std::vector<MetricFamily>& out, const AgentStatus& status) {
   counter("mtlswatch_events_lost_total", "What was lost, by stage.").named("stage", status.lost).to(out);
-  counter("mtlswatch_kernel_records_total", "Records that the kernel side wrote, by kind.").named("kind", status.records).to(out);
-  counter("mtlswatch_kernel_failures_total", "Kernel helpers that failed, by place.").named("place", status.kernel_failures).to(out);
+  counter("mtlswatch_kernel_records_total", "Records that the kernel side wrote, by kind.")
+      .named("kind", status.records)
+      .to(out);
+  counter("mtlswatch_kernel_failures_total", "Kernel helpers that failed, by place.")
+      .named("place", status.kernel_failures)
+      .to(out);
   Family events = counter("mtlswatch_output_events_total", "Events written to an output.");
   Family errors = counter("mtlswatch_output_errors_total", "Events that an output lost.");
   Family queued = gauge("mtlswatch_output_queue_bytes", "Bytes that wait for an output.");

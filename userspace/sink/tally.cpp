@@ -13,11 +13,26 @@ struct VerifyFailure {
 
 // X509_V_ERR_*
 constexpr VerifyFailure kVerifyFailures[] = {
-    {2, "issuer_unknown"},          {7, "bad_signature"},     {9, "not_yet_valid"},    {10, "expired"},
-    {18, "self_signed"},            {19, "self_signed_root"}, {20, "issuer_unknown"},  {21, "issuer_unknown"},
-    {22, "chain_too_long"},         {23, "revoked"},          {24, "invalid_ca"},      {25, "path_too_long"},
-    {26, "wrong_purpose"},          {27, "not_trusted"},      {28, "rejected"},        {3, "no_revocation_list"},
-    {12, "revocation_list_expired"}, {50, "application"},     {66, "key_too_small"},   {67, "ca_key_too_small"},
+    {2, "issuer_unknown"},
+    {7, "bad_signature"},
+    {9, "not_yet_valid"},
+    {10, "expired"},
+    {18, "self_signed"},
+    {19, "self_signed_root"},
+    {20, "issuer_unknown"},
+    {21, "issuer_unknown"},
+    {22, "chain_too_long"},
+    {23, "revoked"},
+    {24, "invalid_ca"},
+    {25, "path_too_long"},
+    {26, "wrong_purpose"},
+    {27, "not_trusted"},
+    {28, "rejected"},
+    {3, "no_revocation_list"},
+    {12, "revocation_list_expired"},
+    {50, "application"},
+    {66, "key_too_small"},
+    {67, "ca_key_too_small"},
     {68, "digest_too_weak"},
 };
 constexpr const char* kOther = "other";
@@ -25,11 +40,16 @@ constexpr const char* kOther = "other";
 const char* version_text(const Session& session) {
   if (!session.server_hello) return "unknown";
   switch (session.server_hello->version) {
-    case 0x0301: return "1.0";
-    case 0x0302: return "1.1";
-    case 0x0303: return "1.2";
-    case 0x0304: return "1.3";
-    default: return "unknown";
+    case 0x0301:
+      return "1.0";
+    case 0x0302:
+      return "1.1";
+    case 0x0303:
+      return "1.2";
+    case 0x0304:
+      return "1.3";
+    default:
+      return "unknown";
   }
 }
 
@@ -42,7 +62,9 @@ const char* client_certificate_text(const HandshakeReport& report) {
   return *session.verify_code == 0 ? "verified" : "unverified";
 }
 
-std::size_t status_class(int status) { return status >= 100 && status < 600 ? static_cast<std::size_t>(status / 100) : 0; }
+std::size_t status_class(int status) {
+  return status >= 100 && status < 600 ? static_cast<std::size_t>(status / 100) : 0;
+}
 
 void add_delay(DelayHistogram& delay, double seconds) {
   const auto& bounds = DelayHistogram::kBoundsS;

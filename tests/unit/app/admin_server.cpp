@@ -193,7 +193,8 @@ TEST_F(Admin, refuses_other_users) {
   server_->serve(now_ns_);
   std::string text;
   char buffer[256];
-  for (ssize_t count = 0; (count = ::read(reading.get(), buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(count));
+  for (ssize_t count = 0; (count = ::read(reading.get(), buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(count));
   EXPECT_THAT(text, HasSubstr("only root and the agent's own user"));
 }
 

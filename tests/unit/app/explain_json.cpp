@@ -21,7 +21,8 @@ std::string explained(const Report& report) {
 TEST(Explain, tells_the_way_of_an_authenticated_request_with_its_evidence) {
   const std::string text = explained(request_report());
   EXPECT_THAT(text, HasSubstr("GET /orders: authenticated, verified_client_certificate\n"));
-  EXPECT_THAT(text, HasSubstr("rq-1 at 2026-11-23T09:15:04.497215Z, status 200, request id 7b7c0f0c, trace 4bf92f3577b34da6a3ce929d0e0e4736"));
+  EXPECT_THAT(text, HasSubstr("rq-1 at 2026-11-23T09:15:04.497215Z, status 200, request id 7b7c0f0c, trace "
+                              "4bf92f3577b34da6a3ce929d0e0e4736"));
   EXPECT_THAT(text, HasSubstr("client certificate: presented, verification gave 0 (ok)"));
   EXPECT_THAT(text, HasSubstr("subject CN=alice,OU=Shop,O=Example,C=US"));
   EXPECT_THAT(text, HasSubstr("1. 198.51.100.23:51544 -> [2001:db8::1]:443  nginx (pid 4121, /usr/bin/nginx)"));
@@ -53,7 +54,8 @@ TEST(Explain, tells_a_handshake) {
   report.outcome = "failure";
   report.reason = "certificate_verify_failed";
   report.session.verify_code = 10;
-  EXPECT_THAT(explained(report), HasSubstr("TLS handshake 198.51.100.23:51544 -> 203.0.113.10:443: failure, certificate_verify_failed"));
+  EXPECT_THAT(explained(report),
+              HasSubstr("TLS handshake 198.51.100.23:51544 -> 203.0.113.10:443: failure, certificate_verify_failed"));
   EXPECT_THAT(explained(report), HasSubstr("verification gave 10 (certificate has expired)"));
 }
 

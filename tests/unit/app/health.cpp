@@ -9,8 +9,13 @@ namespace mtlswatch {
 namespace {
 
 struct Host {
-  HealthFacts facts{.configured_backends = {"shop"}, .forwarding = {2}, .return_probes_are_safe = true, .libraries_attached = 1, .lost_lately = 0,
-                    .outputs_lost_lately = 0, .output_error = ""};
+  HealthFacts facts{.configured_backends = {"shop"},
+                    .forwarding = {2},
+                    .return_probes_are_safe = true,
+                    .libraries_attached = 1,
+                    .lost_lately = 0,
+                    .outputs_lost_lately = 0,
+                    .output_error = ""};
   std::map<std::uint32_t, ProcessFacts> processes;
 
   Host() {

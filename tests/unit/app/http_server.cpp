@@ -38,7 +38,8 @@ TEST(HttpServer, answers_one_request_a_connection) {
 TEST(HttpServer, refuses_to_be_written_to) {
   const Served served([](const std::string&) { return HttpAnswer{}; });
   ASSERT_TRUE(served.server);
-  EXPECT_THAT(exchange(served.port(), "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(exchange(served.port(), "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
+              StartsWith("HTTP/1.1 405"));
 }
 
 TEST(HttpServer, ends_connections_that_take_too_long) {
@@ -47,7 +48,8 @@ TEST(HttpServer, ends_connections_that_take_too_long) {
   const UniqueFd slow = connect_loopback(served.port());
   ASSERT_TRUE(slow);
   ASSERT_EQ(::send(slow.get(), "GET ", 4, MSG_NOSIGNAL), 4);
-  EXPECT_THAT(exchange(served.port(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200"));  // accepted after the slow one
+  EXPECT_THAT(exchange(served.port(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+              StartsWith("HTTP/1.1 200"));  // accepted after the slow one
   served.server->expire(boottime_ns() + HttpServer::kLifeNs + 1);
   read_all(slow.get());  // returns: the server has closed
 }

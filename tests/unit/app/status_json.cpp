@@ -100,11 +100,13 @@ TEST(AdminRequest, is_read_from_anything_without_trust) {
 }
 
 TEST(TargetsText, shows_processes_and_their_libraries) {
-  const auto text = targets_text(R"({"processes": [{"pid": 7, "name": "nginx", "front": true, "backend": "", "executable": "/usr/sbin/nginx",
+  const auto text = targets_text(
+      R"({"processes": [{"pid": 7, "name": "nginx", "front": true, "backend": "", "executable": "/usr/sbin/nginx",
     "listeners": ["0.0.0.0:443"], "reasons": ["root's own"], "tls": {"coverage": "attached", "reason": ""}}],
     "libraries": [{"path": "/lib/libssl.so.3", "version": "OpenSSL 3.0", "build_id": "ab", "coverage": "attached",
     "probes": [{"symbol": "SSL_do_handshake", "file_offset": 4096, "emulated": true, "instruction": "push rbp"}],
-    "unplaced": [{"symbol": "d2i_X509", "reason": "no call"}]}]})", false);
+    "unplaced": [{"symbol": "d2i_X509", "reason": "no call"}]}]})",
+      false);
   ASSERT_TRUE(text);
   EXPECT_THAT(*text, HasSubstr("      7  nginx            front              attached  /usr/sbin/nginx\n"));
   EXPECT_THAT(*text, HasSubstr("listens on 0.0.0.0:443"));

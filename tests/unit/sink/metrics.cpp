@@ -21,9 +21,13 @@ TEST(Metrics, tell_requests_with_their_verdict_and_reason) {
   AgentStatus status;
   status.counts = tally.counts();
   const std::string text = text_of(status);
-  EXPECT_THAT(text, HasSubstr("mtlswatch_requests_total{service=\"shop\",verdict=\"bypass\",reason=\"direct_connection\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("mtlswatch_requests_total{service=\"shop\",verdict=\"unknown\",reason=\"event_loss\"} 0\n"));
-  EXPECT_THAT(text, HasSubstr("mtlswatch_responses_total{service=\"shop\",verdict=\"bypass\",status_class=\"2xx\"} 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("mtlswatch_requests_total{service=\"shop\",verdict=\"bypass\",reason=\"direct_connection\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("mtlswatch_requests_total{service=\"shop\",verdict=\"unknown\",reason=\"event_loss\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr("mtlswatch_responses_total{service=\"shop\",verdict=\"bypass\",status_class=\"2xx\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("mtlswatch_correlation_delay_seconds_count 1\n"));
 }
 
@@ -34,7 +38,8 @@ TEST(Metrics, never_show_an_identity_address_or_path) {
   AgentStatus status;
   status.counts = tally.counts();
   const std::string text = text_of(status);
-  for (const char* secret : {"alice", "198.51.100.23", "/orders", "Example CA", "55FBB9C7"}) EXPECT_THAT(text, Not(HasSubstr(secret)));
+  for (const char* secret : {"alice", "198.51.100.23", "/orders", "Example CA", "55FBB9C7"})
+    EXPECT_THAT(text, Not(HasSubstr(secret)));
 }
 
 TEST(Metrics, have_handshake_series_before_the_first_handshake) {

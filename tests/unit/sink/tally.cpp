@@ -23,7 +23,8 @@ TEST(Tally, counts_requests_by_verdict_reason_and_status_class) {
   Tally tally;
   RequestReport failed = request_report();
   failed.status = 503;
-  for (const Report& report : {Report(request_report()), Report(direct_report()), Report(failed)}) tally.count(report, 9 * kSecond);
+  for (const Report& report : {Report(request_report()), Report(direct_report()), Report(failed)})
+    tally.count(report, 9 * kSecond);
   EXPECT_EQ(requests(tally, "shop", Verdict::kAuthenticated, "verified_client_certificate"), 2u);
   EXPECT_EQ(requests(tally, "shop", Verdict::kBypass, "direct_connection"), 1u);
   const auto& responses = tally.counts().services.at("shop").responses;
@@ -109,7 +110,8 @@ TEST(Tally, counts_an_incident_once) {
     alert.state = state;
     tally.count(alert, 9 * kSecond);
   }
-  EXPECT_EQ(tally.counts().alerts, (std::map<std::pair<std::string, std::string>, std::uint64_t>{{{"MTLS-1001", "high"}, 1}}));
+  EXPECT_EQ(tally.counts().alerts,
+            (std::map<std::pair<std::string, std::string>, std::uint64_t>{{{"MTLS-1001", "high"}, 1}}));
   EXPECT_EQ(tally.counts().alerts_suppressed, 6u);
 }
 
@@ -123,7 +125,8 @@ TEST(VerifyFailures, are_counted_whether_or_not_the_handshake_was_refused) {
   HandshakeReport odd = handshake_report();
   odd.session.verify_code = 12345;
   for (const HandshakeReport& report : {refused, accepted, odd, handshake_report()}) tally.count(report, 9 * kSecond);
-  EXPECT_EQ(tally.counts().verify_failures, (std::map<std::string, std::uint64_t>{{"expired", 1}, {"self_signed", 1}, {"other", 1}}));
+  EXPECT_EQ(tally.counts().verify_failures,
+            (std::map<std::string, std::uint64_t>{{"expired", 1}, {"self_signed", 1}, {"other", 1}}));
 }
 
 }  // namespace
