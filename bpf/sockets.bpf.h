@@ -6,9 +6,9 @@
 #pragma once
 
 #include "connection.bpf.h"
+#include "first_bytes.bpf.h"
 #include "io_record.bpf.h"
 #include "thread.bpf.h"
-#include "user_message.bpf.h"
 
 static __always_inline struct connection_state *connection_of(struct sock *sk, __u32 process)
 {
@@ -80,34 +80,6 @@ static __always_inline __u32 status_bytes(const struct user_buffer *buffer, __u3
 	return moved < MTLSWATCH_STATUS_BYTES ? moved : MTLSWATCH_STATUS_BYTES;
 }
 
-/* "HelloRetryRequest" hashed, in place of a ServerHello's random (RFC 8446 section 4.1.3): its first bytes. */
-static __always_inline _Bool is_retry_request(const __u8 *random)
-{
-	static const __u8 retry[8] = { 0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11 };
-	for (__u32 at = 0; at < sizeof(retry); at++)
-		if (random[at] != retry[at])
-			return 0;
-	return 1;
-}
-
-/* A TLS server's first handshake record holds its ServerHello; its header tells how long it is. Behind a
- * HelloRetryRequest another one will come. A ChangeCipherSpec before that one is passed over. */
-static __always_inline void begin_server_hello(struct connection_state *state, const struct user_buffer *buffer)
-{
-	__u8 start[19] = {}; /* headers of record and message, version, the random's first bytes */
-	__u32 record;
-	if (buffer->contiguous_bytes < sizeof(start) ||
-	    bpf_probe_read_user(start, sizeof(start), (void *)buffer->address))
-		return;
-	if (start[0] != 0x16) {
-		state->awaits_server_hello = start[0] == 0x14;
-		return;
-	}
-	record = 5 + (start[3] << 8 | start[4]);
-	state->send_budget = record < MTLSWATCH_HELLO_BYTES ? record : MTLSWATCH_HELLO_BYTES;
-	state->awaits_server_hello = is_retry_request(start + 11);
-}
-
 static __always_inline __u32 as_server(__u32 process)
 {
 	return (process & ~MTLSWATCH_OBSERVED_BACKEND) | MTLSWATCH_OBSERVED_SERVER;
@@ -164,6 +136,7 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 		user_buffer_of_current(&buffer);
 		wanted = status_bytes(&buffer, moved);
 	} else {
+		part.flags |= state->encrypted ? MTLSWATCH_IO_BACKEND : 0;
 		tell |= take_witness(&part, state, thread) && moved;
 		if (moved && (state->awaits_server_hello || state->send_budget)) {
 			user_buffer_of_current(&buffer);
@@ -192,31 +165,7 @@ static __always_inline void begin_receive_budget(struct connection_state *state,
 	else if (!state->used && state->role != MTLSWATCH_ROLE_EGRESS)
 		state->receive_budget = MTLSWATCH_FIRST_BYTES;
 	else
-		state->receive_budget = 0;
-}
-
-static __always_inline _Bool is_tls_handshake(__u64 address)
-{
-	__u8 start[2] = {};
-	return !bpf_probe_read_user(start, sizeof(start), (void *)address) && start[0] == 0x16 && start[1] == 3;
-}
-
-/* A backend may end TLS itself; then what it reads is no request, and it is followed like a proxy. */
-static __always_inline _Bool begins_with_tls(__u32 moved)
-{
-	struct user_buffer buffer = {};
-	user_buffer_of_current(&buffer);
-	return moved >= 2 && is_tls_handshake(buffer.address);
-}
-
-/* Whoever is sent a TLS record first will send a ServerHello; whoever is sent a PROXY protocol header may. */
-static __always_inline void learn_first_bytes(struct connection_state *state, __u64 address, __u32 moved)
-{
-	__u8 start[2] = {};
-	if (moved < sizeof(start) || bpf_probe_read_user(start, sizeof(start), (void *)address))
-		return;
-	state->awaits_server_hello = (start[0] == 0x16 && start[1] == 3) || (start[0] == 'P' && start[1] == 'R') ||
-				     (start[0] == '\r' && start[1] == '\n');
+		state->receive_budget = state->encrypted ? ENCRYPTED_TURN_BYTES : 0;
 }
 
 static __always_inline void begin_receive(struct io_part *part, struct sock *sk, struct connection_state *state,
@@ -230,7 +179,7 @@ static __always_inline void begin_receive(struct io_part *part, struct sock *sk,
 	state->unix_received_bytes += moved;
 	if (state->relative)
 		part->flags |= MTLSWATCH_IO_RELATIVE;
-	if (process & MTLSWATCH_OBSERVED_BACKEND)
+	if (process & MTLSWATCH_OBSERVED_BACKEND || state->encrypted)
 		part->flags |= MTLSWATCH_IO_BACKEND;
 	if (moved && (state->last_was_send || !state->used)) {
 		part->flags |= MTLSWATCH_IO_TURN;

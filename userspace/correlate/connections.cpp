@@ -28,6 +28,13 @@ UpstreamTurn* Connection::turn_at(std::uint64_t position) {
   return found == turns.rend() ? nullptr : &*found;
 }
 
+UpstreamTurn* Connection::turn_over(std::uint64_t position) {
+  const auto found = std::find_if(turns.rbegin(), turns.rend(), [position](const UpstreamTurn& turn) {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(position) - static_cast<std::uint32_t>(turn.position)) >= 0;
+  });
+  return found == turns.rend() ? nullptr : &*found;
+}
+
 std::size_t Connections::EndpointHash::operator()(const Endpoint& endpoint) const {
   const std::string_view bytes(reinterpret_cast<const char*>(endpoint.ip.bytes.data()), endpoint.ip.bytes.size());
   return std::hash<std::string_view>()(bytes) ^ (std::size_t{endpoint.port} * 0x9e3779b97f4a7c15ull);

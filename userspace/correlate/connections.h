@@ -56,6 +56,7 @@ struct Connection {
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
   std::uint64_t receive_turn_position = 0;
   std::uint64_t receive_turn_ns = 0;
+  std::uint64_t asked_turn_ns = 0;  ///< the last received turn that an encrypted request was taken for
   ConnectionId relayed_from = 0;  ///< Connections::relay_of, once found
   bool is_relayed = false;        ///< the reverse: its process does not end the TLS on it, another one does
   // Egress
@@ -67,6 +68,7 @@ struct Connection {
   static constexpr std::size_t kStored = 8;
   UpstreamTurn* find_turn(std::uint64_t turn);
   UpstreamTurn* turn_at(std::uint64_t position);  ///< the newest that began there
+  UpstreamTurn* turn_over(std::uint64_t position);  ///< TCP: the newest that began there or before
   /// Unix: its positions count from when it was first observed, not from the stream's beginning.
   bool counts_late() const { return opened.is_unix && opened.predates_agent; }
 };

@@ -2,6 +2,7 @@
 #include "userspace/correlate/correlator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mtlswatch {
 namespace {
@@ -13,6 +14,13 @@ constexpr std::uint64_t kDiscoveryNs = 500'000'000;  ///< discovery looks at a n
 /// whose role is not known, a ClientHello that came in tells.
 bool serves_tls(const Connection& connection) {
   return connection.role == Role::kIngress || (connection.role == Role::kUnknown && connection.session.client_hello);
+}
+
+/// One for each turn: what comes while hands are still being shaken is not one yet.
+bool is_encrypted_request(Connection& connection, const RequestSeen& event) {
+  const SessionState state = connection.session.state;
+  if (state == SessionState::kFailed || (event.may_be_handshake && state != SessionState::kEstablished)) return false;
+  return std::exchange(connection.asked_turn_ns, connection.receive_turn_ns) != connection.receive_turn_ns;
 }
 
 }  // namespace
@@ -83,7 +91,9 @@ void Correlator::handle(const ServerHelloSeen& event, Findings&) {
 }
 
 void Correlator::handle(const RequestSeen& event, Findings& out) {
-  if (Connection* connection = connections_.find(event.id)) connections_.touch(*connection, event.actor, event.time_ns);
+  Connection* connection = connections_.find(event.id);
+  if (connection) connections_.touch(*connection, event.actor, event.time_ns);
+  if (event.head.state == HeadState::kEncrypted && !(connection && is_encrypted_request(*connection, event))) return;
   exchanges_.on_request(event, out.exchanges);
 }
 

@@ -36,6 +36,7 @@ void ExchangeTracker::on_response(const ResponseSeen& event, std::vector<Settled
       std::find_if(queue.begin(), queue.end(), [](const Exchange& exchange) { return exchange.facts.response_ns == 0; });
   if (waiting == queue.end()) {
     if (queue.empty()) queues_.erase(event.id);
+    if (event.encrypted) return;  // a handshake's
     if (!event.first_of_turn) return;  // a later part of a body that looks like a status line
     Exchange unseen;
     unseen.facts.request_seen = false;

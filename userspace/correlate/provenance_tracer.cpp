@@ -40,6 +40,8 @@ bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns
 UpstreamTurn* joined_turn(Connection& upstream, const ProvenanceTracer::Received& received) {
   const Connection& accepted = *received.accepted;
   UpstreamTurn* turn = upstream.turn_at(received.position);
+  // The client of TLS goes on without a turn of its own behind its Finished; the server has sent tickets in between.
+  if (!turn && accepted.first_bytes == FirstBytes::kTls && !accepted.opened.is_unix) turn = upstream.turn_over(received.position);
   if (!turn || (!upstream.counts_late() && !accepted.counts_late())) return turn;
   const std::uint64_t counts_from_ns = accepted.counts_late() ? accepted.opened.time_ns : 0;
   const bool receiver_counts_first = upstream.first_turn_ns > counts_from_ns;
@@ -55,6 +57,7 @@ Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool&
   Provenance way;
   way.peer = request.accepted->opened.remote;
   way.backend_connection_predates = request.accepted->opened.predates_agent;
+  if (request.accepted->first_bytes == FirstBytes::kTls) way.own_tls = origin_of(*request.accepted, request.position);
   is_final_ = is_final;
   is_settled_ = true;
   walk(request, way);
@@ -71,9 +74,15 @@ ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Proven
   Connection* upstream = connections_.other_end(*step.accepted, step.position);
   if (step.by_backend) meet_peer(*step.accepted, upstream, way);
   if (!upstream) return {};
+  if (const Connection* relay = step.by_backend && way.own_tls ? relay_of(*step.accepted) : nullptr) {
+    way.upstream_seen = true;
+    way.attribution = {"client hello", Confidence::kExact, 1};
+    way.origins = {*way.own_tls};
+    return pass_relay(*relay, way);
+  }
   const ProcessFacts peer = processes_.find(upstream->owner_pid);
   if (step.by_backend || is_plaintext(*step.accepted)) return leave(step, *upstream, peer, way);
-  if (const Connection* relay = connections_.relay_of(*connections_.find(step.accepted->opened.id))) return pass_relay(*relay, way);
+  if (const Connection* relay = relay_of(*step.accepted)) return pass_relay(*relay, way);
   // Who is no front speaks for itself. A front that opened this session speaks for whoever asked it.
   return peer.front && upstream->dials_tls ? leave(step, *upstream, peer, way) : Received{};
 }
@@ -209,10 +218,14 @@ Origin ProvenanceTracer::origin_of(const Connection& ingress, std::uint64_t posi
   return origin;
 }
 
+const Connection* ProvenanceTracer::relay_of(const Connection& accepted) {
+  return connections_.relay_of(*connections_.find(accepted.opened.id));
+}
+
 bool ProvenanceTracer::may_be_a_fronts_own(const Connection& ingress) {
   const Connection* peer = connections_.other_end(ingress, ingress.receive_turn_position);
   if (!peer || !processes_.find(peer->owner_pid).front) return false;
-  return !connections_.relay_of(*connections_.find(ingress.opened.id));
+  return !relay_of(ingress);
 }
 
 }  // namespace mtlswatch

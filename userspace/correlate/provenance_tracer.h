@@ -42,6 +42,7 @@ class ProvenanceTracer {
   std::vector<Origin> candidates(const Connection& upstream, std::uint64_t sent_ns);
   void add_origins_behind(const Connection& ingress, std::uint64_t sent_ns, std::vector<Origin>& origins);
   Origin origin_of(const Connection& ingress, std::uint64_t position);
+  const Connection* relay_of(const Connection& accepted);
   bool may_be_a_fronts_own(const Connection& ingress);
   void wait_unless(bool enough) { is_settled_ = is_settled_ && (enough || is_final_); }
 

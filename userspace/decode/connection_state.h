@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "userspace/decode/connection_beginning.h"
+#include "userspace/decode/encrypted_turns.h"
 #include "userspace/decode/request_framer.h"
 #include "userspace/model/events.h"
 
@@ -24,7 +25,8 @@ struct ConnectionState {
   bool status_seen = false;  ///< its responses begin with status lines
   std::uint32_t unanswered = 0;  ///< requests without a final status
   std::unique_ptr<RequestFramer> framer;           ///< at a backend
-  std::unique_ptr<ConnectionBeginning> beginning;  ///< at a front, until all is learnt
+  std::unique_ptr<EncryptedTurns> encrypted;       ///< at a backend that ends TLS itself, instead of a framer
+  std::unique_ptr<ConnectionBeginning> beginning;  ///< at a front or over TLS, until all is learnt
 };
 
 /// Connections by socket cookie. When full, the one unused for longest goes.

@@ -26,6 +26,12 @@ bool is_first(const ConnectionState& connection, const mtlswatch_io& io) {
   return !connection.predates && (io.flags & MTLSWATCH_IO_TURN) != 0 && io.turn == 1;
 }
 
+/// Whether a backend is spoken to over TLS.
+bool begins_tls(const ConnectionState& connection, const mtlswatch_io& io, std::span<const std::uint8_t> data) {
+  const bool is_new = !connection.framer && !connection.encrypted && !connection.is_unix && is_first(connection, io);
+  return is_new && data.size() >= 2 && data[0] == 0x16 && data[1] == 3;
+}
+
 }  // namespace
 
 void StreamReader::open(const mtlswatch_connection& record) {
@@ -51,13 +57,39 @@ void StreamReader::read(const mtlswatch_io& io, std::span<const std::uint8_t> da
   const Piece piece = piece_of(io, data);
   const bool is_send = (io.flags & MTLSWATCH_IO_SEND) != 0;
   if ((io.flags & MTLSWATCH_IO_BACKEND) != 0) {
+    if (!is_send && begins_tls(*connection, io, data)) connection->encrypted = std::make_unique<EncryptedTurns>();
+    if (connection->encrypted) return read_encrypted(*connection, io, piece, out, mask);
     connection->beginning.reset();
     return is_send ? read_response(*connection, io, piece, out, mask) : read_request(*connection, io, piece, out, mask);
   }
-  if (!connection->beginning) return;
-  if (is_send) connection->beginning->send(piece, out, mask);
-  if (!is_send) connection->beginning->receive(piece, out, mask);
-  if (connection->beginning->done()) connection->beginning.reset();
+  read_beginning(*connection, is_send, piece, out, mask);
+}
+
+void StreamReader::read_beginning(ConnectionState& connection, bool is_send, const Piece& piece, std::vector<Event>& out,
+                                  ByteMask* mask) {
+  if (!connection.beginning) return;
+  if (is_send) connection.beginning->send(piece, out, mask);
+  if (!is_send) connection.beginning->receive(piece, out, mask);
+  if (connection.beginning->done()) connection.beginning.reset();
+}
+
+void StreamReader::read_encrypted(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out,
+                                  ByteMask* mask) {
+  const bool is_send = (io.flags & MTLSWATCH_IO_SEND) != 0;
+  read_beginning(connection, is_send, piece, out, mask);
+  const Actor actor{io.header.pid, io.header.tid};
+  if (is_send && piece.turn_start) {
+    out.emplace_back(ResponseSeen{.time_ns = io.header.time_ns, .actor = actor, .id = io.cookie, .first_of_turn = true, .encrypted = true});
+  }
+  if (is_send) return;
+  std::vector<EncryptedRequest> requests;
+  connection.encrypted->feed(piece, requests, mask);
+  for (const EncryptedRequest& request : requests) {
+    RequestSeen seen{.time_ns = request.time_ns, .actor = actor, .id = io.cookie, .position = request.position};
+    seen.may_be_handshake = request.may_be_handshake;
+    seen.head.state = HeadState::kEncrypted;
+    out.emplace_back(std::move(seen));
+  }
 }
 
 void StreamReader::read_request(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out,

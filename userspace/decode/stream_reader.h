@@ -39,6 +39,8 @@ class StreamReader {
  private:
   void read_request(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out, ByteMask* mask);
   void read_response(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out, ByteMask* mask);
+  void read_encrypted(ConnectionState& connection, const mtlswatch_io& io, const Piece& piece, std::vector<Event>& out, ByteMask* mask);
+  void read_beginning(ConnectionState& connection, bool is_send, const Piece& piece, std::vector<Event>& out, ByteMask* mask);
   void emit_requests(ConnectionState& connection, const mtlswatch_io& io, std::vector<Event>& out);
 
   HeadParser parser_;

@@ -62,6 +62,7 @@ Reason Judge::reason_for(const SettledExchange& exchange, RequestReport& report)
   if (exchange.touched_by_loss) return Reason::kEventLoss;
   if (exchange.request.head.state == HeadState::kUnsupported) return Reason::kUnsupportedBackendProtocol;
   if (through_local_front) return through_front(exchange, report);
+  if (way.own_tls) return at_own_tls(exchange, report);
   Reason reason = Reason::kAmbiguous;
   if (way.peer_kind == PeerKind::kProcess) reason = from_stranger(exchange);
   if (way.peer_kind == PeerKind::kRemote) reason = from_remote(exchange, report.backend);
@@ -81,6 +82,16 @@ Reason Judge::through_front(const SettledExchange& exchange, RequestReport& repo
   const Reason reason = of_origin(way.origins.front(), exchange);
   if (reason != Reason::kAmbiguous) show_origin(way.origins.front(), report);  // else it may be another front's, not a client's
   return reason;
+}
+
+// The backend ended TLS itself, and no front stands before it: the client is whoever shook hands with it.
+Reason Judge::at_own_tls(const SettledExchange& exchange, RequestReport& report) const {
+  const Provenance& way = exchange.provenance;
+  const Origin& origin = way.origins.size() == 1 && way.origins.front().id == way.own_tls->id ? way.origins.front() : *way.own_tls;
+  show_origin(origin, report);
+  report.peer_process = way.peer_process;
+  report.attribution = {"peer", Confidence::kExact, 1};
+  return of_origin(origin, exchange);
 }
 
 Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& report) const {

@@ -31,6 +31,7 @@ class Judge {
  private:
   Reason reason_for(const SettledExchange& exchange, RequestReport& report);
   Reason through_front(const SettledExchange& exchange, RequestReport& report) const;
+  Reason at_own_tls(const SettledExchange& exchange, RequestReport& report) const;
   Reason among_candidates(const SettledExchange& exchange, RequestReport& report) const;
   Reason beyond_stranger(const SettledExchange& exchange, RequestReport& report) const;
   Reason from_stranger(const SettledExchange& exchange) const;

@@ -3,10 +3,12 @@
 through with and without a PROXY protocol header, TLS opened anew. For each: a client with a certificate, one without,
 and plaintext straight into the middle. What queues requests may be answered by "unknown"; nothing may be false."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from lab.check import get, judge_requests, of_dataset
 from lab.client import Http1, open_tcp
+from lab.fronts.django_tls import GunicornTlsAtOnce
 from lab.fronts.front import Door
 from lab.fronts.relay import NOBODY, HAProxyRelay, NginxStream, OwnRelay, Reencrypting, Socat
 from lab.fronts.stunnel import Stunnel
@@ -46,6 +48,7 @@ class _World:
         django = f"127.0.0.1:{self.shop.port}"
         self.varnish, self.queue = lab.front(Varnish, django), lab.front(HAProxyRelay, django, mode="http")
         self.behind, self.users = lab.front(Socat, django), lab.front(Socat, django, uid=NOBODY)
+        self.encrypted = lab.front(GunicornTlsAtOnce, "optional")
         self.listeners = self._listeners(django)
         self.nginx = lab.nginx(self.listeners.values(), workers=1)
 
@@ -58,6 +61,8 @@ class _World:
         listeners["told"] = Listener(upstreams["shop"], "optional", VERSIONS, proxy_protocol=True)
         plain = Upstream("plain", f"127.0.0.1:{listeners['plain'].port}")
         listeners["twice"] = Listener(plain, "optional", VERSIONS)
+        encrypted = Upstream("encrypted", f"127.0.0.1:{self.encrypted.doors[0].port}", protocol="https")
+        listeners |= {"encrypted": Listener(encrypted, "optional", VERSIONS), "encrypted-plain": Listener(encrypted)}
         return listeners
 
     def entry(self, name):
@@ -125,6 +130,16 @@ def _others(world):
     yield from _both("TLS anew from HAProxy to nginx", anew.port, None, vague=True)
 
 
+def _encrypted(world):
+    """Django ends TLS itself: its requests cannot be read, and their events are known by their clients' ports."""
+    yield from _both("nginx, TLS to Django", world.entry("encrypted"), None)
+    yield Visit("plaintext to nginx, TLS to Django", world.entry("encrypted-plain"), "plain", PLAINTEXT, None)
+    yield from _both("TLS to Django", world.encrypted.doors[0].port, None)
+    yield from _both("socat, TLS to Django", world.lab.front(Socat, f"127.0.0.1:{world.encrypted.doors[0].port}").port, None)
+    relay = world.lab.front(HAProxyRelay, f"127.0.0.1:{world.encrypted.doors[0].port}")
+    yield from _both("HAProxy tcp, TLS to Django", relay.port, None)
+
+
 class _Visitor:
     def __init__(self, pki, ledger):
         self.pki, self.ledger, self.visits = pki, ledger, {}
@@ -167,10 +182,10 @@ class _Visitor:
         truth.worker_pid = int(handshake.view.worker_pid) if handshake.view.worker_pid else None
 
 
-def _check_ground(world, visitor, score):
+def _check_ground(world, visitor, blind, score):
     """The logs of the nginx in the middle and of Django name the same requests, and whose they were."""
     check_backends(visitor.ledger.requests, world.lab.backends, score)
-    truths = {truth.request_id: truth for truth in visitor.ledger.requests}
+    truths = {truth.request_id: truth for truth in (*visitor.ledger.requests, *blind.ledger.requests)}
     wait_until(lambda: len(world.nginx.requests_seen()) >= len(truths) / 2, 2)
     wrong = []
     for row in world.nginx.requests_seen():
@@ -195,31 +210,56 @@ def _check_hops(visitor, events, score):
     score.check("hops are told outermost first, each with its evidence", not wrong, wrong[:5])
 
 
-def _check_handshakes(visitor, events, score):
-    """A relay ends no TLS: of each client one handshake is told, with the relay's own address or the client's."""
-    unseen = [event for event in of_dataset(events, "mtlswatch.handshake") if get(event, "event.reason") == "not_observed"]
+def _check_handshakes(world, visitors, events, score):
+    """A relay ends no TLS: every handshake is told where it ends, and nowhere else."""
+    ports = {visit.port for visitor in visitors for visit in visitor.visits.values()} | {
+        listener.port for listener in world.listeners.values()}
+    unseen = [event for event in of_dataset(events, "mtlswatch.handshake")
+              if get(event, "event.reason") == "not_observed" and get(event, "destination.port") in ports]
     score.check("no relay is said to shake hands", not unseen, [get(event, "destination.port") for event in unseen][:5])
+
+
+def _check_encrypted(visitor, world, events, score):
+    """One event for each request, with its verdict, without what could not be read."""
+    port = world.encrypted.doors[0].port
+    mine = [event for event in of_dataset(events, "mtlswatch.request") if get(event, "server.port") == port]
+    wanted = Counter((truth.cell, truth.source_port, truth.destination_port, *truth.expected) for truth in visitor.ledger.requests)
+    cells = {truth.source_port: truth.cell for truth in visitor.ledger.requests}
+    told = Counter((cells.get(get(event, "source.port")), get(event, "source.port"), get(event, "destination.port"),
+                    get(event, "mtlswatch.verdict"), get(event, "event.reason")) for event in mine)
+    score.check(f"{wanted.total()} requests to Django over TLS are told, each once and right", told == wanted,
+                f"absent {list((wanted - told).items())[:4]}, beyond {list((told - wanted).items())[:4]}")
+    score.check("what is encrypted is said to be, and not guessed", all(
+        get(event, "mtlswatch.request.head") == "encrypted" and get(event, "url.path") is None for event in mine))
+    for event in of_dataset(events, "mtlswatch.handshake"):
+        if get(event, "destination.port") == port:
+            score.check("a server's certificate is nobody's", get(event, "tls.client.x509.subject.common_name") != ["localhost"])
 
 
 def run(lab, score):
     world = _World(lab)
     visits = [visit for part in (_behind_proxies, _relayed, _of_users, _others) for visit in part(world)]
+    encrypted = list(_encrypted(world))
     agent = lab.agent()
-    visitor = _Visitor(lab.pki, Ledger())
+    visitor, blind = _Visitor(lab.pki, Ledger()), _Visitor(lab.pki, Ledger())
+    for visit in encrypted:
+        blind.go(visit)
     for visit in visits:
         visitor.go(visit)
         if visit.who != "plain":
             visitor.go(visit, "TLSv1.2")
-    _check_ground(world, visitor, score)
+    _check_ground(world, visitor, blind, score)
     if not agent.runs:
         print(f"      {len(visitor.ledger.requests)} requests, not judged: no agent")
         return
     wait_for_requests(agent, visitor.ledger)
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)
-    findings = judge_requests(visitor.ledger.requests, agent.events)
+    port = world.encrypted.doors[0].port
+    findings = judge_requests(visitor.ledger.requests, [event for event in agent.events if get(event, "server.port") != port])
     findings.print("chains")
     right = findings.count("right")
     score.count(right, len(findings.found) - right)
     _check_hops(visitor, agent.events, score)
-    _check_handshakes(visitor, agent.events, score)
+    _check_handshakes(world, (visitor, blind), agent.events, score)
+    _check_encrypted(blind, world, agent.events, score)

@@ -85,6 +85,8 @@ def _server_text(listener, pki):
     version = "1.1" if listener.upstream.keepalive else "1.0"
     scheme = "https" if listener.upstream.protocol == "https" else "http"
     forward = f"proxy_pass {scheme}://{listener.upstream.name}; proxy_http_version {version};"
+    if scheme == "https":
+        forward += " proxy_ssl_protocols TLSv1.3; proxy_ssl_name localhost;"
     if listener.upstream.protocol == "uwsgi":
         forward = f"uwsgi_pass {listener.upstream.name}; {_UWSGI_IDENTITY}"
     if listener.upgrade:

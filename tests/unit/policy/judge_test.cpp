@@ -203,6 +203,25 @@ TEST_F(JudgeTest, a_session_that_a_front_may_have_opened_identifies_no_client) {
   EXPECT_EQ(reason(through_front(origin)), Reason::kAmbiguous);
 }
 
+TEST_F(JudgeTest, a_backend_that_ends_tls_itself_is_judged_by_its_own_session_where_no_front_stands_before_it) {
+  SettledExchange exchange = from_remote("192.0.2.7");
+  exchange.request.head.state = HeadState::kEncrypted;
+  exchange.provenance.own_tls = verified_origin();
+  const RequestReport report = judge(exchange);
+  EXPECT_EQ(report.reason, Reason::kVerifiedClientCertificate);
+  EXPECT_EQ(report.source->port, 40000);
+  exchange.provenance.own_tls->session.presented = false;
+  EXPECT_EQ(reason(exchange), Reason::kNoClientCertificate);
+}
+
+TEST_F(JudgeTest, a_fronts_own_certificate_before_a_backend_is_not_its_clients) {
+  Origin nobody = verified_origin();
+  nobody.session.presented = false;
+  SettledExchange exchange = through_front(nobody);
+  exchange.provenance.own_tls = verified_origin("front");
+  EXPECT_EQ(reason(exchange), Reason::kNoClientCertificate);
+}
+
 TEST_F(JudgeTest, remote_peers_follow_the_configured_proxies) {
   config.backends.resize(1);
   config.backends[0].name = "shop";

@@ -29,12 +29,20 @@ class GunicornTls(_DjangoTls):
 
     name = "gunicorn"
     resumes = False
+    options = ()
 
     def _argv(self, door, project):
         return ["/usr/bin/gunicorn", "--bind", f"127.0.0.1:{door.port}", "--workers", 1, "--worker-class", "gthread",
                 "--threads", 4, "--certfile", self.pki.server_certificate_file, "--keyfile", self.pki.server_key_file,
-                "--ca-certs", self.pki.client_ca_file, "--cert-reqs", _REQUIREMENT[door.mode], "--chdir", project,
-                "shop.wsgi"]
+                "--ca-certs", self.pki.client_ca_file, "--cert-reqs", _REQUIREMENT[door.mode], *self.options,
+                "--chdir", project, "shop.wsgi"]
+
+
+class GunicornTlsAtOnce(GunicornTls):
+    """Shakes hands before it reads, by a call of its own, and not in the course of reading."""
+
+    name = "gunicorn-at-once"
+    options = ("--do-handshake-on-connect",)
 
 
 class UvicornTls(_DjangoTls):

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backends that end TLS themselves: what can be said without reading a request.
+#include <tuple>
+
+#include "tests/unit/builders/scene.h"
+
+namespace mtlswatch {
+namespace {
+
+class EncryptedBackend : public testing::Test {
+ protected:
+  EncryptedBackend() {
+    std::tie(upstream, backend) = scene.upstream(5000);
+    scene.give(ConnectionBegan{++scene.now_ns, backend, FirstBytes::kTls});
+  }
+
+  void turn(bool is_send, std::uint64_t position) { scene.give(scene.turn(kDjango, backend, is_send, ++ordinal, position)); }
+
+  void request(std::uint64_t position, bool may_be_handshake = false) {
+    RequestSeen seen;
+    seen.time_ns = ++scene.now_ns;
+    seen.actor = {kDjango, kDjango};
+    seen.id = backend;
+    seen.position = position;
+    seen.may_be_handshake = may_be_handshake;
+    seen.head.state = HeadState::kEncrypted;
+    scene.give(seen);
+  }
+
+  void response() {
+    ResponseSeen seen{++scene.now_ns, {kDjango, kDjango}, backend, 0, true};
+    seen.encrypted = true;
+    scene.give(seen);
+  }
+
+  void shake_hands() {
+    HandshakeStep step;
+    step.time_ns = ++scene.now_ns;
+    step.actor = {kDjango, kDjango};
+    step.id = backend;
+    step.result = 1;
+    scene.give(step);
+  }
+
+  Scene scene;
+  ConnectionId upstream = 0, backend = 0;
+  std::uint64_t ordinal = 0;
+};
+
+TEST_F(EncryptedBackend, nothing_of_a_handshake_is_a_request_or_a_response) {
+  turn(false, 7000);
+  response();
+  turn(false, 7300);
+  request(7306, true);
+  response();
+  shake_hands();
+  scene.pass(12'000 * kMs);
+  EXPECT_TRUE(scene.out.exchanges.empty());
+}
+
+TEST_F(EncryptedBackend, a_turn_is_one_request) {
+  shake_hands();
+  turn(false, 7300);
+  request(7300, true);
+  request(7400, true);
+  response();
+  scene.pass(12'000 * kMs);
+  EXPECT_EQ(scene.out.exchanges.size(), 1u);
+}
+
+TEST_F(EncryptedBackend, a_request_behind_the_handshake_belongs_to_the_turn_that_it_was_sent_in) {
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  scene.send(upstream, 1, 7000, {});
+  scene.send(upstream, 2, 7300, {});  // Finished, and the request behind it
+  shake_hands();
+  turn(true, 1);  // tickets
+  turn(false, 7380);
+  request(7380);
+  response();
+  scene.send(alice, 2, 900, Witness{upstream, 2, 1});
+  scene.pass(2'100 * kMs);
+  const Provenance& way = scene.settled().provenance;
+  EXPECT_EQ(way.attribution.confidence, Confidence::kExact);
+  EXPECT_EQ(way.origins.at(0).id, alice);
+}
+
+TEST_F(EncryptedBackend, its_own_session_is_told_beside_the_way) {
+  shake_hands();
+  turn(false, 7300);
+  request(7300);
+  response();
+  scene.pass(2'100 * kMs);
+  const Provenance& way = scene.settled().provenance;
+  ASSERT_TRUE(way.own_tls);
+  EXPECT_EQ(way.own_tls->id, backend);
+  EXPECT_EQ(way.own_tls->session.state, SessionState::kEstablished);
+}
+
+}  // namespace
+}  // namespace mtlswatch
