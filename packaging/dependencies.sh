@@ -8,7 +8,7 @@ build_packages=(
   g++ cmake ninja-build pkg-config python3 clang llvm bpftool
   libbpf-dev libelf-dev zlib1g-dev libcapstone-dev libssl-dev
   libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
-  prometheus-cpp-dev libmicrohttpd-dev
+  prometheus-cpp-dev libmicrohttpd-dev libcurl4-openssl-dev
 )
 # shellcheck disable=SC2034
 test_packages=(
@@ -16,6 +16,7 @@ test_packages=(
   curl openssl iproute2 binutils util-linux procps
   haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
   python3-gevent python3-websockets socat varnish caddy prometheus mandoc man-db
+  prometheus-alertmanager rsyslog python3-jsonschema python3-yaml
 )
 # shellcheck disable=SC2034
 demo_packages=(nginx gunicorn python3-django openssl curl)

@@ -14,7 +14,8 @@ sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
          "handshakes", "proxies", "chains", "backends",
-         "metrics", "correlation_ids", "ecs")
+         "metrics", "correlation_ids", "ecs",
+         "outputs", "alerts")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",
@@ -22,6 +23,7 @@ OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/s
 OF_BACKENDS = ("/usr/bin/uwsgi-core", "/usr/lib/uwsgi/plugins/http_plugin.so", "/usr/bin/daphne",
                "/usr/lib/python3/dist-packages/gevent", "/usr/lib/python3/dist-packages/hypercorn",
                "/usr/lib/python3/dist-packages/uvicorn")
+OF_OUTPUTS = ("/usr/bin/prometheus-alertmanager", "/usr/sbin/rsyslogd")
 SKIPPED = 77
 
 
@@ -32,7 +34,8 @@ def missing(agent, test, full=False):
     for program in ("/usr/sbin/nginx", "/usr/bin/gunicorn", "/usr/bin/openssl", "/usr/bin/setpriv", "/usr/sbin/ip"):
         if not os.access(program, os.X_OK):
             return program
-    needed = {"handshakes": OF_PROXIES, "proxies": OF_PROXIES, "chains": OF_CHAINS, "backends": OF_BACKENDS}.get(test)
+    needed = {"handshakes": OF_PROXIES, "proxies": OF_PROXIES, "chains": OF_CHAINS, "backends": OF_BACKENDS,
+              "outputs": OF_OUTPUTS}.get(test)
     if needed:
         absent = [file for file in needed if not os.path.exists(file)]
         if absent:

@@ -47,6 +47,7 @@ Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_
       pipeline_(options.config, addresses_, context_.utc_minus_boottime_ns, [this](Report& report) { on_report(report); }),
       introspection_({config_, kernel_, watcher_, pipeline_}, context_, return_probes_are_safe),
       scrubber_(decoder_config(options.config)) {
+  source_ = options.source;
   context_.write_query = options.config.write_query;
 }
 
@@ -64,14 +65,9 @@ Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel 
 }
 
 Status Agent::open_outputs(const AgentOptions& options) {
-  std::vector<OutputConfig> outputs = options.config.outputs;
-  if (outputs.empty()) outputs.emplace_back();
-  for (const OutputConfig& output : outputs) {
-    if (output.type != "json") return Error{"output \"" + output.type + "\" is not there yet"};
-    auto sink = JsonLinesSink::open(output, context_);
-    if (!sink) return sink.error();
-    sinks_.push_back(std::move(*sink));
-  }
+  auto outputs = Outputs::open(options.config, context_);
+  if (!outputs) return outputs.error();
+  outputs_.emplace(std::move(*outputs));
   return Done{};
 }
 
@@ -99,7 +95,7 @@ Status Agent::open_loop() {
   ring_.emplace(std::move(*ring));
   sigset_t handled;
   sigemptyset(&handled);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&handled, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&handled, number);
   sigprocmask(SIG_BLOCK, &handled, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   signals_ = UniqueFd(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -146,9 +142,7 @@ Status Agent::run() {
   pipeline_.finish(now_ns);
   look_into(now_ns, true);
   announce("agent-stopping", "stopping on request");
-  for (JsonLinesSink& sink : sinks_) {
-    if (const Status status = sink.finish(kFinishMs); !status) spdlog::warn("{}", status.error().message);
-  }
+  outputs_->finish(kFinishMs);
   return recording_ ? recording_->flush() : Status(Done{});
 }
 
@@ -165,17 +159,15 @@ Status Agent::turn(std::uint64_t now_ns) {
 }
 
 void Agent::publish(std::uint64_t now_ns) {
-  std::vector<OutputStatus> outputs;
-  for (const JsonLinesSink& sink : sinks_) {
-    const JsonLinesCounters& counters = sink.counters();
-    outputs.push_back({fmt::format("json_{}", outputs.size() + 1), sink.queued_bytes(), counters.lines_written, counters.lines_lost,
-                       counters.last_error});
-  }
-  introspection_.publish(now_ns, std::move(outputs), ring_->take_most_waiting_bytes());
+  introspection_.publish(now_ns, outputs_->status(), ring_->take_most_waiting_bytes());
 }
 
 void Agent::look_into(std::uint64_t now_ns, bool is_last) {
   if (introspection_.turn(now_ns)) publish(now_ns);
+  if (auto loss = outputs_->loss(now_ns, is_last)) {
+    Report report(std::move(*loss));
+    on_report(report);
+  }
   auto summary = introspection_.identity_summary(now_ns, is_last);
   if (!summary) return;
   Report report(std::move(*summary));
@@ -186,7 +178,11 @@ Status Agent::handle_signal(bool& stop) {
   signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return Done{};
   if (info.ssi_signo == SIGHUP) {
-    spdlog::warn("SIGHUP: this version does not reload its configuration; restart it instead");
+    reload();
+    return Done{};
+  }
+  if (info.ssi_signo == SIGUSR1) {
+    outputs_->reopen();
     return Done{};
   }
   spdlog::info("signal {}: stopping", info.ssi_signo);
@@ -194,12 +190,7 @@ Status Agent::handle_signal(bool& stop) {
   return Done{};
 }
 
-Status Agent::flush() {
-  for (JsonLinesSink& sink : sinks_) {
-    if (const Status status = sink.flush(); !status) return status;
-  }
-  return Done{};
-}
+Status Agent::flush() { return outputs_->flush(); }
 
 void Agent::on_record(std::span<const std::uint8_t> bytes) {
   drained_any_ = true;
@@ -260,9 +251,7 @@ void Agent::give_tick(std::uint64_t now_ns) {
 }
 
 void Agent::on_report(Report& report) {
-  for (JsonLinesSink& sink : sinks_) {
-    if (const Status status = sink.write(report); !status) spdlog::debug("{}", status.error().message);
-  }
+  outputs_->write(report);
   introspection_.take(report, boottime_ns());
 }
 
@@ -289,7 +278,7 @@ Status Agent::scan() {
 void Agent::announce(const char* action, std::string message) {
   AgentReport life;
   life.time_ns = boottime_ns();
-  life.event_id = event_id(life.time_ns, static_cast<std::uint64_t>(getpid()), sinks_.size());
+  life.event_id = event_id(life.time_ns, static_cast<std::uint64_t>(getpid()), 0);
   life.action = action;
   life.message = std::move(message);
   for (const auto& [pid, facts] : watcher_.processes()) life.processes.push_back(facts);

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "userspace/app/config_loader.h"
 #include "userspace/app/introspection.h"
+#include "userspace/app/outputs.h"
 #include "userspace/app/pipeline.h"
 #include "userspace/app/watcher.h"
 #include "userspace/base/result.h"
@@ -17,13 +20,13 @@
 #include "userspace/probe/kernel.h"
 #include "userspace/ring/recording.h"
 #include "userspace/ring/ring_reader.h"
-#include "userspace/sink/json_lines_sink.h"
 
 namespace mtlswatch {
 
 struct AgentOptions {
   Config config;
   std::string recording;  ///< file to record to; empty: none
+  LoadOptions source;     ///< where config was read from, for SIGHUP
 };
 
 class Agent {
@@ -51,6 +54,7 @@ class Agent {
   void want_scan(std::uint64_t due_ns);
   Status turn(std::uint64_t now_ns);
   Status handle_signal(bool& stop);
+  void reload();
   void announce(const char* action, std::string message);
   Status flush();
   void publish(std::uint64_t now_ns);
@@ -61,7 +65,9 @@ class Agent {
   Watcher watcher_;
   SinkContext context_;
   HostAddresses addresses_;
-  std::vector<JsonLinesSink> sinks_;
+  LoadOptions source_;
+  std::optional<Outputs> outputs_;
+  std::vector<std::future<void>> ending_;  ///< outputs of an earlier configuration
   Pipeline pipeline_;
   Introspection introspection_;
   std::optional<RecordingWriter> recording_;

@@ -49,7 +49,7 @@ int run_agent(const RunOptions& options) {
   const bool safe = return_probes_are_safe();
   auto kernel = Kernel::load({config->limits.ring_bytes});
   if (!kernel) return fail(kExitEnvironment, kernel.error());
-  auto agent = Agent::start({*config, options.recording}, std::move(*kernel), safe);
+  auto agent = Agent::start({*config, options.recording, options.config}, std::move(*kernel), safe);
   if (!agent) return fail(kExitEnvironment, agent.error());
   const Status status = (*agent)->run();
   return status ? kExitOk : fail(kExitRuntime, status.error());

@@ -200,6 +200,7 @@ struct AgentReport {
   std::string action;   ///< agent-ready, agent-coverage, agent-loss, agent-stopping, identity-summary
   std::string message;  ///< one plain sentence
   std::uint64_t records_lost = 0;
+  std::uint64_t events_lost = 0;  ///< by outputs
   std::vector<ProcessFacts> processes;  ///< agent-coverage, agent-ready: what is watched
   std::vector<IdentitySeen> identities;  ///< identity-summary: the most frequent clients
   std::uint64_t identities_known = 0;    ///< identity-summary: how many there are

@@ -18,15 +18,6 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 256u << 10;
 
-bool is_named(const OutputConfig& output, const char* event) {
-  return output.events.empty() || std::find(output.events.begin(), output.events.end(), event) != output.events.end();
-}
-
-bool is_written(const Report& report) {
-  const auto* request = std::get_if<RequestReport>(&report);
-  return request == nullptr || request->is_written;
-}
-
 std::uint64_t newlines(const char* data, std::size_t bytes) {
   return static_cast<std::uint64_t>(std::count(data, data + bytes, '\n'));
 }
@@ -41,13 +32,15 @@ int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
   return static_cast<int>(std::max<std::int64_t>(left, 0));
 }
 
+int open_file(const std::string& path) {
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+}
+
 }  // namespace
 
 Result<JsonLinesSink> JsonLinesSink::open(const OutputConfig& output, SinkContext context) {
   const bool is_standard = output.path == "-";
-  UniqueFd fd(is_standard ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                          : ::open(output.path.c_str(),
-                                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
+  UniqueFd fd(is_standard ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_file(output.path));
   if (!fd) return system_error("open " + (is_standard ? "standard output" : output.path), errno);
   return JsonLinesSink(std::move(fd), output, std::move(context));
 }
@@ -56,26 +49,22 @@ JsonLinesSink::JsonLinesSink(UniqueFd fd, const OutputConfig& output, SinkContex
     : fd_(std::move(fd)),
       context_(std::move(context)),
       limits_(limits),
-      writes_requests_(is_named(output, "request")),
-      writes_handshakes_(is_named(output, "handshake")),
-      writes_alerts_(is_named(output, "alert")),
-      writes_agent_(is_named(output, "agent")) {
-  struct stat facts {};
-  if (::fstat(fd_.get(), &facts) != 0) return;
-  if (S_ISREG(facts.st_mode)) fd_kind_ = FdKind::kFile;
-  if (S_ISSOCK(facts.st_mode)) fd_kind_ = FdKind::kSocket;
+      filter_(output),
+      path_(output.path) {
+  fd_kind_ = kind_of(fd_);
 }
 
-bool JsonLinesSink::goes_out(const Report& report) const {
-  if (std::holds_alternative<RequestReport>(report)) return writes_requests_;
-  if (std::holds_alternative<HandshakeReport>(report)) return writes_handshakes_;
-  return std::holds_alternative<AlertReport>(report) ? writes_alerts_ : writes_agent_;
+JsonLinesSink::FdKind JsonLinesSink::kind_of(const UniqueFd& fd) {
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0) return FdKind::kStream;
+  if (S_ISREG(facts.st_mode)) return FdKind::kFile;
+  return S_ISSOCK(facts.st_mode) ? FdKind::kSocket : FdKind::kStream;
 }
 
 Status JsonLinesSink::write(const Report& report) {
   if (!is_written(report)) return Done{};
   ++context_.sequence;
-  if (!goes_out(report)) return Done{};
+  if (!filter_.takes(report)) return Done{};
   if (reader_gone_ || buffer_.size() - sent_ >= limits_.pending_bytes) {
     ++counters_.lines_lost;
     if (!reader_gone_) counters_.last_error = "the reader is too slow";
@@ -87,6 +76,21 @@ Status JsonLinesSink::write(const Report& report) {
 }
 
 Status JsonLinesSink::flush() { return flush_within(stalled_ ? 0 : limits_.wait_ms); }
+
+/// The new file begins with a whole line: what the old one could not take is lost with it.
+Status JsonLinesSink::reopen() {
+  if (path_ == "-") return Done{};
+  const Status flushed = flush();
+  UniqueFd fd(open_file(path_));
+  if (!fd) return system_error("open " + path_, errno);
+  if (buffer_.size() > sent_ + (mends_line_ ? 1 : 0)) lose_pending(EAGAIN);
+  buffer_.clear();
+  sent_ = 0;
+  mid_line_ = mends_line_ = stalled_ = reader_gone_ = false;
+  fd_ = std::move(fd);
+  fd_kind_ = kind_of(fd_);
+  return flushed;
+}
 
 Status JsonLinesSink::finish(int timeout_ms) {
   const auto status = flush_within(timeout_ms);

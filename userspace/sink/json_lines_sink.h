@@ -14,6 +14,7 @@
 #include "userspace/model/config.h"
 #include "userspace/model/verdict.h"
 #include "userspace/sink/ecs_json.h"
+#include "userspace/sink/sink.h"
 
 namespace mtlswatch {
 
@@ -31,7 +32,7 @@ struct JsonLinesCounters {
 /// | state   | write               | flush                                   | leaves                        |
 /// | open    | appends to buffer   | writes; keeps what a full pipe refuses  | reader gone: EPIPE            |
 /// | gone    | counts a loss       | returns an error                        | never                         |
-class JsonLinesSink {
+class JsonLinesSink final : public Sink {
  public:
   /// Opens output.path for appending (mode 0640), or duplicates standard output for "-".
   static Result<JsonLinesSink> open(const OutputConfig& output, SinkContext context);
@@ -40,23 +41,26 @@ class JsonLinesSink {
 
   /// Appends a line if its kind goes out. event.sequence counts every report that is to be written, so that it is
   /// the same in all outputs that are given the same reports. Flushes when a good batch is together; errors are flush's.
-  Status write(const Report& report);
+  Status write(const Report& report) override;
   /// Ends a batch. The only error is a reader that has gone (EPIPE): nothing will ever be written again. Any other
   /// failure, a full disk for one, loses the batch, is counted, and the next batch is tried.
-  Status flush();
+  Status flush() override;
   /// The last flush: waits up to timeout_ms, and counts what is then still pending as lost.
-  Status finish(int timeout_ms);
+  Status finish(int timeout_ms) override;
+  Status reopen() override;
 
   bool reader_gone() const { return reader_gone_; }
   const JsonLinesCounters& counters() const { return counters_; }
-  std::size_t queued_bytes() const { return buffer_.size() - sent_; }
+  OutputStatus status() const override {
+    return {{}, buffer_.size() - sent_, counters_.lines_written, counters_.lines_lost, counters_.last_error};
+  }
   /// After a step of the wall clock.
   void set_utc_minus_boottime(std::int64_t ns) { context_.utc_minus_boottime_ns = ns; }
 
  private:
   enum class FdKind { kFile, kSocket, kStream };
 
-  bool goes_out(const Report& report) const;
+  static FdKind kind_of(const UniqueFd& fd);
   Status flush_within(int wait_ms);
   ssize_t write_some(const char* data, std::size_t bytes) const;
   void note_written(std::size_t bytes);
@@ -68,10 +72,8 @@ class JsonLinesSink {
   FdKind fd_kind_ = FdKind::kStream;
   SinkContext context_;
   JsonLinesLimits limits_;
-  bool writes_requests_ = true;
-  bool writes_handshakes_ = true;
-  bool writes_alerts_ = true;
-  bool writes_agent_ = true;
+  KindFilter filter_;
+  std::string path_;
 
   fmt::memory_buffer buffer_;
   std::size_t sent_ = 0;     ///< bytes of buffer_ that are written

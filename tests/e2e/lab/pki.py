@@ -63,12 +63,10 @@ def _new_key(kind):
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _sign(name, key, issuer, serial, extensions, expired=False):
-    """issuer: an _Authority, or None for a self-signed certificate."""
+def _sign(name, key, issuer, serial, extensions, days=30):
+    """issuer: an _Authority, or None for a self-signed certificate. days: until it ends, from now."""
     now = datetime.datetime.utcnow()
-    begins, ends = (now - datetime.timedelta(days=30), now + datetime.timedelta(days=30))
-    if expired:
-        ends = now - datetime.timedelta(days=1)
+    begins, ends = (now - datetime.timedelta(days=30), now + datetime.timedelta(days=days))
     builder = x509.CertificateBuilder(
         issuer.certificate.subject if issuer else name, name, key.public_key(), serial, begins, ends)
     for extension, critical in extensions:
@@ -111,18 +109,18 @@ def _openssl_facts(certificate_file):
             "sha256": facts["sha256 Fingerprint"].replace(":", "")}
 
 
-def _client(directory, who, kind, serial, issuer, trusted=True, expired=False):
+def _client(directory, who, kind, serial, issuer, trusted=True, days=30):
     key = _new_key(kind)
     uri = f"spiffe://example.org/{who}"
     extensions = [(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), False)]
-    certificate = _sign(_name(who), key, issuer, serial, extensions, expired)
+    certificate = _sign(_name(who), key, issuer, serial, extensions, days)
     certificate_file, key_file = _write(directory, who, certificate, key)
-    return Certificate(who, certificate_file, key_file, alternative_name=uri, trusted=trusted, expired=expired,
+    return Certificate(who, certificate_file, key_file, alternative_name=uri, trusted=trusted, expired=days < 0,
                        **_openssl_facts(certificate_file))
 
 
 def make_pki(directory):
-    """Two authorities, a server and six clients. The serials differ in length; alice's has its top bit set."""
+    """Two authorities, a server and seven clients. The serials differ in length; alice's has its top bit set."""
     directory.mkdir()
     client_ca, foreign_ca = _authority(directory, "client", 1), _authority(directory, "foreign", 2)
     server_ca = _authority(directory, "server", 3)
@@ -130,7 +128,8 @@ def make_pki(directory):
         _client(directory, "alice", "rsa", 0xA11CE0000000000000000000000001, client_ca),
         _client(directory, "bob", "ec", 0x0B0B00000000B0B1, client_ca),
         _client(directory, "carol", "ec", 0x0CA2, client_ca),
-        _client(directory, "expired", "ec", 0x0E0D, client_ca, trusted=False, expired=True),
+        _client(directory, "expired", "ec", 0x0E0D, client_ca, trusted=False, days=-1),
+        _client(directory, "short", "ec", 0x5077, client_ca, days=10),
         _client(directory, "foreign", "rsa", 0x0F02, foreign_ca, trusted=False),
         _client(directory, "selfsigned", "ec", 0x5E1F, None, trusted=False),
     )

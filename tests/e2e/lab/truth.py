@@ -11,11 +11,12 @@ NO_CERTIFICATE = ("bypass", "no_client_certificate")
 NOT_VERIFIED = ("bypass", "client_certificate_not_verified")
 PLAINTEXT = ("bypass", "plaintext_ingress")
 DIRECT = ("bypass", "direct_connection")
+SPOOFED = ("bypass", "identity_header_spoofed")
 PREDATES = ("unknown", "predates_agent")
 NOT_MONITORED = ("unknown", "peer_not_monitored")
 REJECTED = ("none", "rejected_by_front")  # never reached the backend: no event is right
 
-_REASONS_WITH_CERTIFICATE = (AUTHENTICATED, NOT_VERIFIED)
+_REASONS_WITH_CERTIFICATE = (AUTHENTICATED, NOT_VERIFIED, SPOOFED)
 
 
 @dataclass

@@ -169,6 +169,28 @@ inline AgentReport agent_report() {
   return report;
 }
 
+/// The first alert of an incident: bypass at shop.
+inline AlertReport alert_report() {
+  AlertReport report;
+  report.time_ns = 5 * kSecond;
+  report.event_id = "al-1";
+  report.rule_id = "MTLS-1001";
+  report.rule_name = "mtls-bypass";
+  report.description = "A request reached the backend without a verified client certificate";
+  report.severity = Severity::kHigh;
+  report.state = "first";
+  report.fingerprint = "f1";
+  report.message = "A request reached shop without a client certificate, from 198.51.100.23";
+  report.reason = "no_client_certificate";
+  report.backend = "shop";
+  report.source = endpoint("198.51.100.23:51544");
+  report.first_seen_ns = 2 * kSecond;
+  report.last_seen_ns = 4 * kSecond;
+  report.count = 2;
+  report.evidence = {"rq-1", "rq-9"};
+  return report;
+}
+
 inline nlohmann::json written(const Report& report, const SinkContext& context = test_context()) {
   return nlohmann::json::parse(ecs_json(report, context));
 }
