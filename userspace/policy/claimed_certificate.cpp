@@ -180,13 +180,11 @@ Comparison compare_encoded(const std::string& claimed, const Certificate& certif
 }
 
 Comparison compare_forwarded(const std::string& claimed, const Certificate& certificate) {
-  Comparison result = Comparison::kContradicts;
-  for (const std::string_view element : split(claimed, ',')) {
-    const Comparison found = compare_element(element, certificate);
-    if (found == Comparison::kMatches) return found;
-    if (found == Comparison::kNotComparable) result = found;
-  }
-  return result;
+  const std::vector<std::string_view> elements = split(claimed, ',');
+  const Comparison first = compare_element(elements.front(), certificate);
+  const bool all_agree = std::all_of(elements.begin(), elements.end(),
+                                     [&](std::string_view element) { return compare_element(element, certificate) == first; });
+  return all_agree ? first : Comparison::kNotComparable;
 }
 
 }  // namespace mtlswatch

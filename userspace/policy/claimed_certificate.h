@@ -17,7 +17,8 @@ Comparison compare_fingerprint(const std::string& claimed, const Certificate& ce
 Comparison compare_time(const std::string& claimed, std::int64_t certified_s);
 /// PEM, PEM with %XX, PEM with blanks for line ends, bare base64 of the DER, or RFC 9440 (":base64:").
 Comparison compare_encoded(const std::string& claimed, const Certificate& certificate);
-/// X-Forwarded-Client-Cert: Hash, Cert, Subject, URI and DNS of its elements. Of several elements one must match.
+/// X-Forwarded-Client-Cert: Hash, Cert, Subject, URI and DNS of its elements. Several elements that disagree
+/// (each proxy of a chain appends its own) are not comparable.
 Comparison compare_forwarded(const std::string& claimed, const Certificate& certificate);
 
 }  // namespace mtlswatch

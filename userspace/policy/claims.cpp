@@ -80,6 +80,9 @@ Comparison compare_with_certificate(const Claim& claim, const Certificate& certi
   return Comparison::kNotComparable;
 }
 
+/// What Apache and others send for a variable that is not set.
+bool says_nothing(const std::string& value) { return value.empty() || value == "(null)" || value == "-"; }
+
 bool is_proved_without_certificate(Reason reason) {
   return reason == Reason::kDirectConnection || reason == Reason::kPlaintextIngress;
 }
@@ -150,7 +153,7 @@ ProvenIdentity proven_by(const Session& session) {
 }
 
 Comparison compare_claim(const Claim& claim, const ProvenIdentity& proven) {
-  if (claim.value.empty() || claim.kind == "other") return Comparison::kNotComparable;
+  if (claim.kind == "other" || says_nothing(claim.value)) return Comparison::kNotComparable;
   if (claim.kind == "verify") return compare_verify(claim.value, proven);
   if (proven.certificate != nullptr) return compare_with_certificate(claim, *proven.certificate);
   return proven.presented == false ? Comparison::kContradicts : Comparison::kNotComparable;

@@ -51,7 +51,7 @@ void write_agent(JsonWriter& json, const SinkContext& context, const AgentReport
   if (report.action == "identity-summary") return write_identities(json, context, report);
   const auto agent = json.object("agent");
   json.number("records_lost", report.records_lost);
-  json.number("events_lost", report.events_lost);
+  if (report.events_lost != 0) json.number("events_lost", report.events_lost);
   const auto processes = json.array("processes");
   for (const auto& process : report.processes) write_watched(json, process);
 }

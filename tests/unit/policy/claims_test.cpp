@@ -65,7 +65,7 @@ TEST(Claims, one_that_contradicts_the_certificate_is_spoofed_however_many_match)
 }
 
 TEST(Claims, of_less_than_was_proved_accuse_nobody) {
-  RequestReport report = claiming({{"X-SSL-Client-Verify", "NONE"}, {"X-SSL-Client-Verify", "FAILED:x"}, {"X-SSL-Client-Verify", "1"}, {"X-SSL-Client-Subject", ""}});
+  RequestReport report = claiming({{"X-SSL-Client-Verify", "NONE"}, {"X-SSL-Client-Verify", "FAILED:x"}, {"X-SSL-Client-Verify", "1"}, {"X-SSL-Client-Subject", ""}, {"X-SSL-Client-Subject", "(null)"}});
   hold_claims(exchange_from({session(true, 0)}), report);
   for (const Claim& claim : report.claims) EXPECT_EQ(claim.result, "not_checked") << claim.value;
   EXPECT_EQ(report.reason, Reason::kVerifiedClientCertificate);
