@@ -29,6 +29,7 @@ class Listener:
     address: str = "127.0.0.1"
     limit_requests: bool = False  # limit_req with a delay: nginx queues requests
     upgrade: bool = False  # WebSockets are passed on
+    groups: str = "auto"  # for the key exchange, in nginx's words
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
     proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
@@ -75,7 +76,7 @@ def _upstream_text(upstream):
 def _tls_text(listener, pki):
     return (f"ssl_certificate {pki.server_certificate_file}; ssl_certificate_key {pki.server_key_file}; "
             f"ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
-            f"ssl_verify_client {listener.verify};")
+            f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups};")
 
 
 def _server_text(listener, pki):

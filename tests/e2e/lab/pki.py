@@ -5,7 +5,7 @@ read back with the openssl command, so that maker and witness are two programs."
 import datetime
 import ipaddress
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -27,6 +27,8 @@ class Certificate:
     alternative_name: str
     trusted: bool  # the front's client CA issued it and it has not expired
     expired: bool
+    chain_file: Path = None  # what the client sends behind it
+    chain: tuple = ()  # facts of those, by the same names
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,9 @@ def _write(directory, stem, certificate, key):
     return certificate_file, key_file
 
 
-def _authority(directory, stem, serial):
+def _authority(directory, stem, serial, issuer=None):
     key = _new_key("ec")
-    certificate = _sign(_name(f"{stem} CA"), key, None, serial,
+    certificate = _sign(_name(f"{stem} CA"), key, issuer, serial,
                         [(x509.BasicConstraints(ca=True, path_length=None), True)])
     file, _ = _write(directory, f"{stem}-ca", certificate, key)
     return _Authority(certificate, key, file)
@@ -119,8 +121,15 @@ def _client(directory, who, kind, serial, issuer, trusted=True, days=30):
                        **_openssl_facts(certificate_file))
 
 
+def _chained_client(directory, who, serial, root):
+    """A client of an intermediate authority."""
+    intermediate = _authority(directory, "intermediate", 4, root)
+    client = _client(directory, who, "ec", serial, intermediate)
+    return replace(client, chain_file=intermediate.file, chain=(_openssl_facts(intermediate.file),))
+
+
 def make_pki(directory):
-    """Two authorities, a server and seven clients. The serials differ in length; alice's has its top bit set."""
+    """Two authorities and one below, a server and eight clients. The serials differ in length; alice's has its top bit set."""
     directory.mkdir()
     client_ca, foreign_ca = _authority(directory, "client", 1), _authority(directory, "foreign", 2)
     server_ca = _authority(directory, "server", 3)
@@ -132,6 +141,7 @@ def make_pki(directory):
         _client(directory, "short", "ec", 0x5077, client_ca, days=10),
         _client(directory, "foreign", "rsa", 0x0F02, foreign_ca, trusted=False),
         _client(directory, "selfsigned", "ec", 0x5E1F, None, trusted=False),
+        _chained_client(directory, "dora", 0x0D0A, client_ca),
     )
     server_certificate, server_key = _server(directory, server_ca)
     return Pki(server_ca.file, server_certificate, server_key, client_ca.file,
