@@ -176,8 +176,7 @@ class Table:
         return " ".join(padded).rstrip()
 
     def _sentence(self, text, indent=0):
-        for piece in wrap(printable(text), 119 - indent):
-            self.out.write(" " * indent + piece + "\n")
+        self.out.write("".join(" " * indent + piece + "\n" for piece in wrap(printable(text), 119 - indent)))
         self.out.flush()
 
 

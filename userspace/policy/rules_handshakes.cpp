@@ -61,7 +61,7 @@ void HandshakeRules::see_expiry(const HandshakeReport& report, std::vector<Sight
   sighting.alert.reason = is_past ? "expired" : is_future ? "not_yet_valid" : "expires_soon";
   if (is_past || is_future) sighting.alert.severity = is_verified(report) ? Severity::kHigh : Severity::kMedium;
   sighting.alert.message = "The certificate of " + holder(leaf) +
-                           (is_past ? " has expired" : is_future ? " is not valid yet" : " expires in " + std::to_string(left_days) + " days");
+                           (is_past ? " has expired" : is_future ? " is not valid yet" : " expires in " + std::to_string(left_days) + (left_days == 1 ? " day" : " days"));
 }
 
 void HandshakeRules::see_burst(const HandshakeReport& report, std::vector<Sighting>& seen) {

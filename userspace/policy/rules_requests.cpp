@@ -43,8 +43,8 @@ void see_spoofing(const RequestReport& report, std::vector<Sighting>& seen) {
   const auto lie = std::find_if(report.claims.begin(), report.claims.end(), [](const Claim& claim) { return claim.result == "contradicts"; });
   if (lie == report.claims.end()) return;
   Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kSpoofedHeader, report));
-  sighting.alert.message = "A request to " + of_backend(report) + " claims an identity in " + lie->header + " that its certificate does not bear out";
-  if (!report.certificate) sighting.alert.message = "A request to " + of_backend(report) + " claims an identity in " + lie->header + " without any certificate";
+  const char* how = report.certificate ? " claims another identity than the certificate's at " : " claims an identity without any certificate at ";
+  sighting.alert.message = lie->header + how + of_backend(report);
   const std::string subject = subject_text(report);
   if (!subject.empty()) sighting.alert.message += ", from " + subject;
 }

@@ -19,6 +19,7 @@ namespace {
 constexpr int kFacility = 13;  // log audit
 constexpr int kSliceMs = 200;  // between two looks whether to stop
 constexpr int kPatienceMs = 10'000;
+constexpr int kSendBufferBytes = 128 << 10;  // what a peer that stopped reading can hide from our count
 constexpr std::size_t kHostBytes = 255;
 constexpr std::size_t kMostAtOnce = 200;
 
@@ -92,6 +93,9 @@ class Syslog final : public Delivery {
     fd_ = UniqueFd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const std::string what = "connect to " + address_.text();
     if (!fd_) return failed(what, errno);
+    const int on = 1;
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof kSendBufferBytes);
     const int result = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), size);
     if (result != 0 && errno != EINPROGRESS) return failed(what, errno);
     if (!wait_writable(should_abort)) return failed(what, ETIMEDOUT);
@@ -99,8 +103,6 @@ class Syslog final : public Delivery {
     socklen_t error_size = sizeof error_number;
     ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error_number, &error_size);
     if (error_number != 0) return failed(what, error_number);
-    const int on = 1;
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     return {};
   }
 
