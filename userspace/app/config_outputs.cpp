@@ -34,7 +34,8 @@ YamlReader into_events(std::vector<std::string>& target) {
       target.push_back(std::move(*word));
       return Done{};
     });
-    if (status && list.items.empty()) return yaml_error(list.place, "expected at least one event, or no \"events\" for the default");
+    if (status && list.items.empty())
+      return yaml_error(list.place, "expected at least one event, or no \"events\" for the default");
     return status;
   };
 }
@@ -57,7 +58,8 @@ std::vector<YamlField> fields_of(OutputConfig& output) {
   if (output.type != "json") add_peer_fields(fields, output);
   if (output.type == "webhook") fields.push_back({"secret_file", into_absolute_path(output.secret_file)});
   if (output.type == "alertmanager") fields.push_back({"resend", into_number(output.resend_s, 1, 3600)});
-  if (output.type == "syslog") fields.push_back({"address", [&](const YamlNode& value) { return read_address(value, output.address); }});
+  if (output.type == "syslog")
+    fields.push_back({"address", [&](const YamlNode& value) { return read_address(value, output.address); }});
   return fields;
 }
 

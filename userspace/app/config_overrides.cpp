@@ -11,8 +11,9 @@ namespace {
 
 const std::vector<std::string>& known_keys() {
   static const std::vector<std::string> kKeys = {
-      "backends", "fronts", "identity_headers", "exemptions", "rules", "outputs", "http.listen", "admin.socket",
-      "limits.ring_bytes", "limits.connections", "limits.exchanges", "limits.explain", "limits.identities", "write_query"};
+      "backends",         "fronts",         "identity_headers",  "exemptions",        "rules",
+      "outputs",          "http.listen",    "admin.socket",      "limits.ring_bytes", "limits.connections",
+      "limits.exchanges", "limits.explain", "limits.identities", "write_query"};
   return kKeys;
 }
 

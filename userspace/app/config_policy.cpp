@@ -16,7 +16,8 @@ constexpr std::uint32_t kMostSeconds = 86'400;
 YamlReader into_exact_path(std::string& target) {
   return [&target](const YamlNode& node) -> Status {
     const auto text = read_text(node);
-    if (!text || normalised_path(*text) != *text) return yaml_expected(node, "an exact, normalised path such as \"/healthz\"");
+    if (!text || normalised_path(*text) != *text)
+      return yaml_expected(node, "an exact, normalised path such as \"/healthz\"");
     target = *text;
     return Done{};
   };
@@ -25,7 +26,8 @@ YamlReader into_exact_path(std::string& target) {
 YamlReader into_path_pattern(std::string& target) {
   return [&target](const YamlNode& node) -> Status {
     const auto text = read_text(node);
-    if (!text || !text->starts_with('/')) return yaml_expected(node, "a path or a pattern of paths such as \"/admin/*\"");
+    if (!text || !text->starts_with('/'))
+      return yaml_expected(node, "a path or a pattern of paths such as \"/admin/*\"");
     target = *text;
     return Done{};
   };
@@ -38,7 +40,8 @@ Result<std::int64_t> parse_expiry(const std::string& text) {
     const char* end = ::strptime(text.c_str(), is_day ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ", &calendar);
     if (end != nullptr && *end == '\0') return timegm(&calendar) + (is_day ? kDayS : 0);
   }
-  return Error{"expected a day such as \"2027-06-30\" or a UTC time such as \"2027-06-30T12:00:00Z\", found \"" + text + "\""};
+  return Error{"expected a day such as \"2027-06-30\" or a UTC time such as \"2027-06-30T12:00:00Z\", found \"" + text +
+               "\""};
 }
 
 YamlReader into_method(std::string& target) {
@@ -114,13 +117,14 @@ Status read_rule(const YamlNode& node, RuleConfig& rule) {
     rule.rule = *word;
     return Done{};
   };
-  const auto status = read_mapping(node, {{"rule", into_rule},
-                                          {"enabled", [&](const YamlNode& value) { return into_flag(rule.enabled.emplace())(value); }},
-                                          {"threshold", into_number(rule.threshold, 1, 1'000'000)},
-                                          {"window", into_number(rule.window_s, 1, kMostSeconds)},
-                                          {"days", into_number(rule.days, 0, 3650)},
-                                          {"summary_after", into_number(rule.summary_after_s, 1, kMostSeconds)},
-                                          {"resolve_after", into_number(rule.resolve_after_s, 1, kMostSeconds)}});
+  const auto status =
+      read_mapping(node, {{"rule", into_rule},
+                          {"enabled", [&](const YamlNode& value) { return into_flag(rule.enabled.emplace())(value); }},
+                          {"threshold", into_number(rule.threshold, 1, 1'000'000)},
+                          {"window", into_number(rule.window_s, 1, kMostSeconds)},
+                          {"days", into_number(rule.days, 0, 3650)},
+                          {"summary_after", into_number(rule.summary_after_s, 1, kMostSeconds)},
+                          {"resolve_after", into_number(rule.resolve_after_s, 1, kMostSeconds)}});
   return status && rule.rule.empty() ? lacks(node, "entry", "rule") : status;
 }
 

@@ -37,7 +37,8 @@ YamlReader into_number(std::uint32_t& target, std::uint32_t lowest, std::uint32_
 }
 
 YamlReader into_number(std::optional<std::uint32_t>& target, std::uint32_t lowest, std::uint32_t highest) {
-  return [&target, lowest, highest](const YamlNode& node) { return into_number(target.emplace(), lowest, highest)(node); };
+  return
+      [&target, lowest, highest](const YamlNode& node) { return into_number(target.emplace(), lowest, highest)(node); };
 }
 
 YamlReader into_uid(std::optional<std::uint32_t>& target) { return into_number(target, 0, UINT32_MAX - 1); }

@@ -54,7 +54,8 @@ YamlReader into_parsed(Target& target, Result<T> (*parse)(const std::string&)) {
 template <typename T>
 YamlReader into_parsed_list(std::vector<T>& target, Result<T> (*parse)(const std::string&)) {
   return [&target, parse](const YamlNode& list) {
-    return read_list(list, [&target, parse](const YamlNode& node) { return into_parsed<T>(target.emplace_back(), parse)(node); });
+    return read_list(
+        list, [&target, parse](const YamlNode& node) { return into_parsed<T>(target.emplace_back(), parse)(node); });
   };
 }
 

@@ -26,6 +26,7 @@ Result<Outputs> Outputs::open(const Config& config, const SinkContext& context) 
   std::vector<OutputConfig> wanted = config.outputs;
   if (wanted.empty()) wanted.emplace_back();
   Outputs outputs;
+  outputs.sequence_ = context.sequence;
   for (const OutputConfig& output : wanted) {
     auto sink = open_sink(output, context);
     if (!sink) return sink.error();
@@ -35,6 +36,7 @@ Result<Outputs> Outputs::open(const Config& config, const SinkContext& context) 
 }
 
 void Outputs::write(const Report& report) {
+  if (is_written(report)) ++sequence_;
   for (Output& output : outputs_) {
     if (const Status status = output.sink->write(report); !status) spdlog::debug("{}", status.error().message);
   }
@@ -50,13 +52,15 @@ Status Outputs::flush() {
 void Outputs::finish(int timeout_ms) {
   for (Output& output : outputs_) output.sink->begin_finish(timeout_ms);
   for (Output& output : outputs_) {
-    if (const Status status = output.sink->finish(timeout_ms); !status) spdlog::warn("output {}: {}", output.name, status.error().message);
+    if (const Status status = output.sink->finish(timeout_ms); !status)
+      spdlog::warn("output {}: {}", output.name, status.error().message);
   }
 }
 
 void Outputs::reopen() {
   for (Output& output : outputs_) {
-    if (const Status status = output.sink->reopen(); !status) spdlog::error("output {}: {}", output.name, status.error().message);
+    if (const Status status = output.sink->reopen(); !status)
+      spdlog::error("output {}: {}", output.name, status.error().message);
   }
 }
 
@@ -69,7 +73,8 @@ std::optional<AgentReport> Outputs::loss(std::uint64_t now_ns, bool is_last) {
     if (lost == 0) continue;
     output.lost_told = status.lost;
     report.events_lost += lost;
-    report.message += fmt::format("{}output {} lost {} events: {}", report.message.empty() ? "" : "; ", output.name, lost, status.last_error);
+    report.message += fmt::format("{}output {} lost {} events: {}", report.message.empty() ? "" : "; ", output.name,
+                                  lost, status.last_error);
   }
   if (report.events_lost == 0) return std::nullopt;
   told_ns_ = now_ns;

@@ -31,6 +31,8 @@ class Outputs {
   std::optional<AgentReport> loss(std::uint64_t now_ns, bool is_last);
 
   std::vector<OutputStatus> status() const;
+  /// event.sequence of the last report: where outputs that take over go on.
+  std::uint64_t sequence() const { return sequence_; }
 
  private:
   struct Output {
@@ -40,6 +42,7 @@ class Outputs {
   };
   std::vector<Output> outputs_;
   std::uint64_t told_ns_ = 0;
+  std::uint64_t sequence_ = 0;
 };
 
 }  // namespace mtlswatch

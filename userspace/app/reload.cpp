@@ -44,11 +44,11 @@ bool differ(OneKey one_key, const Config& running, const Config& wanted) {
 
 std::vector<std::string> keys_that_need_a_restart(const Config& running, const Config& wanted) {
   static constexpr std::pair<const char*, OneKey> kKeys[] = {{"backends (name, listen, match)", only_backends},
-                                                            {"fronts", only<&Config::fronts>},
-                                                            {"identity_headers", only<&Config::identity_headers>},
-                                                            {"http", only<&Config::http_listen>},
-                                                            {"admin", only<&Config::admin_socket>},
-                                                            {"limits", only<&Config::limits>}};
+                                                             {"fronts", only<&Config::fronts>},
+                                                             {"identity_headers", only<&Config::identity_headers>},
+                                                             {"http", only<&Config::http_listen>},
+                                                             {"admin", only<&Config::admin_socket>},
+                                                             {"limits", only<&Config::limits>}};
   std::vector<std::string> keys;
   for (const auto& [key, one_key] : kKeys) {
     if (differ(one_key, running, wanted)) keys.emplace_back(key);
@@ -68,10 +68,14 @@ void Agent::reload() {
   if (outputs_differ(config_, *config)) {
     SinkContext context = context_;
     context.write_query = config->write_query;
+    context.sequence = outputs_->sequence();
     auto outputs = Outputs::open(*config, context);
     if (!outputs) return spdlog::error("SIGHUP: nothing has changed: {}", outputs.error().message);
-    std::erase_if(ending_, [](const std::future<void>& done) { return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
-    ending_.push_back(std::async(std::launch::async, [old = std::make_shared<Outputs>(std::move(*outputs_))] { old->finish(kFinishMs); }));
+    std::erase_if(ending_, [](const std::future<void>& done) {
+      return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    });
+    ending_.push_back(std::async(std::launch::async,
+                                 [old = std::make_shared<Outputs>(std::move(*outputs_))] { old->finish(kFinishMs); }));
     outputs_.emplace(std::move(*outputs));
     context_.write_query = config->write_query;
   }

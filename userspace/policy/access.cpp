@@ -11,7 +11,8 @@ namespace mtlswatch {
 namespace {
 
 bool any_matches(const std::vector<std::string>& patterns, const std::string& text) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) { return matches_glob(pattern, text); });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matches_glob(pattern, text); });
 }
 
 void add_once(std::vector<std::string>& list, const char* what) {
@@ -19,10 +20,12 @@ void add_once(std::vector<std::string>& list, const char* what) {
 }
 
 void check_access(const AccessPolicy& access, const Certificate& certificate, std::vector<std::string>& violations) {
-  if (!access.issuers.empty() && !any_matches(access.issuers, certificate.issuer.text)) add_once(violations, "unexpected_issuer");
+  if (!access.issuers.empty() && !any_matches(access.issuers, certificate.issuer.text))
+    add_once(violations, "unexpected_issuer");
   if (access.subjects.empty() || any_matches(access.subjects, certificate.subject.text)) return;
   const auto& names = certificate.alternative_names;
-  const bool by_name = std::any_of(names.begin(), names.end(), [&](const std::string& name) { return any_matches(access.subjects, name); });
+  const bool by_name = std::any_of(names.begin(), names.end(),
+                                   [&](const std::string& name) { return any_matches(access.subjects, name); });
   if (!by_name) add_once(violations, "unexpected_subject");
 }
 
@@ -42,21 +45,25 @@ bool is_public(const BackendConfig& backend, const std::optional<std::string>& p
 }
 
 bool fits(const ExemptionConfig::Process& process, const std::optional<ProcessFacts>& peer) {
-  return peer && peer->executable == process.executable && peer->uid == process.uid && matches_glob(process.cgroup, peer->cgroup);
+  return peer && peer->executable == process.executable && peer->uid == process.uid &&
+         matches_glob(process.cgroup, peer->cgroup);
 }
 
-bool fits(const ExemptionConfig& exemption, const std::optional<std::string>& path, std::int64_t now_s, const RequestReport& report) {
+bool fits(const ExemptionConfig& exemption, const std::optional<std::string>& path, std::int64_t now_s,
+          const RequestReport& report) {
   if (!exemption.enabled || now_s >= exemption.expires_s) return false;
   if (!exemption.backend.empty() && exemption.backend != report.backend) return false;
   if (!path || exemption.path != *path || exemption.method != report.head.method) return false;
   if (exemption.process) return fits(*exemption.process, report.peer_process);
-  return report.source && !report.source->is_unix() && exemption.source && exemption.source->contains(report.source->ip);
+  return report.source && !report.source->is_unix() && exemption.source &&
+         exemption.source->contains(report.source->ip);
 }
 
 bool may_be_exempt(const RequestReport& report) {
   if (report.verdict == Verdict::kAuthenticated || report.reason == Reason::kIdentityHeaderSpoofed) return false;
   if (report.head.state != HeadState::kComplete) return false;  // more claims could follow
-  return std::none_of(report.claims.begin(), report.claims.end(), [](const Claim& claim) { return claim.result == "contradicts"; });
+  return std::none_of(report.claims.begin(), report.claims.end(),
+                      [](const Claim& claim) { return claim.result == "contradicts"; });
 }
 
 void exempt(RequestReport& report, AppliedExemption exemption) {
@@ -86,7 +93,8 @@ void apply_policy(const Config& config, std::int64_t now_s, RequestReport& repor
   if (!may_be_exempt(report)) return;
   if (is_configured && is_public(*backend, path)) return exempt(report, {"public_path", "", "public on purpose", ""});
   for (const ExemptionConfig& exemption : config.exemptions) {
-    if (fits(exemption, path, now_s, report)) return exempt(report, {exemption.name, exemption.owner, exemption.reason, exemption.expires});
+    if (fits(exemption, path, now_s, report))
+      return exempt(report, {exemption.name, exemption.owner, exemption.reason, exemption.expires});
   }
 }
 

@@ -70,7 +70,8 @@ std::optional<std::vector<std::uint8_t>> from_base64(std::string_view text) {
   }
   if (clean.empty() || clean.size() % 4 != 0) return std::nullopt;
   std::vector<std::uint8_t> bytes(clean.size() / 4 * 3);
-  const int size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(clean.data()), static_cast<int>(clean.size()));
+  const int size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(clean.data()),
+                                   static_cast<int>(clean.size()));
   if (size < 0) return std::nullopt;
   const auto padding = static_cast<std::size_t>(std::count(clean.end() - 2, clean.end(), '='));
   bytes.resize(static_cast<std::size_t>(size) - padding);
@@ -95,8 +96,10 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   bool quoted = false;
   std::size_t start = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '\\' && quoted) ++at;
-    else if (text[at] == '"') quoted = !quoted;
+    if (text[at] == '\\' && quoted)
+      ++at;
+    else if (text[at] == '"')
+      quoted = !quoted;
     else if (text[at] == separator && !quoted) {
       parts.push_back(text.substr(start, at - start));
       start = at + 1;
@@ -148,7 +151,8 @@ Comparison compare_element(std::string_view element, const Certificate& certific
 
 Comparison compare_serial(const std::string& claimed, const Certificate& certificate) {
   const std::string digits = hex_digits(claimed);
-  if (digits.empty() || digits.size() > kSerialDigits || certificate.serial_number.empty()) return Comparison::kNotComparable;
+  if (digits.empty() || digits.size() > kSerialDigits || certificate.serial_number.empty())
+    return Comparison::kNotComparable;
   const std::string serial = without_zeros(certificate.serial_number);
   return same(without_zeros(digits) == serial || is_decimal_of(claimed, serial));
 }
@@ -172,18 +176,21 @@ Comparison compare_time(const std::string& claimed, std::int64_t certified_s) {
 Comparison compare_encoded(const std::string& claimed, const Certificate& certificate) {
   const auto der = encoded_certificate(claimed);
   constexpr std::uint8_t kSequence = 0x30;
-  if (!der || der->empty() || der->front() != kSequence || certificate.sha256.empty()) return Comparison::kNotComparable;
+  if (!der || der->empty() || der->front() != kSequence || certificate.sha256.empty())
+    return Comparison::kNotComparable;
   std::uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(der->data(), der->size(), digest, &size, EVP_sha256(), nullptr) != 1) return Comparison::kNotComparable;
+  if (EVP_Digest(der->data(), der->size(), digest, &size, EVP_sha256(), nullptr) != 1)
+    return Comparison::kNotComparable;
   return same(to_hex(std::span(digest, size)) == certificate.sha256);
 }
 
 Comparison compare_forwarded(const std::string& claimed, const Certificate& certificate) {
   const std::vector<std::string_view> elements = split(claimed, ',');
   const Comparison first = compare_element(elements.front(), certificate);
-  const bool all_agree = std::all_of(elements.begin(), elements.end(),
-                                     [&](std::string_view element) { return compare_element(element, certificate) == first; });
+  const bool all_agree = std::all_of(elements.begin(), elements.end(), [&](std::string_view element) {
+    return compare_element(element, certificate) == first;
+  });
   return all_agree ? first : Comparison::kNotComparable;
 }
 

@@ -30,20 +30,49 @@ struct Synonym {
 
 // RFC 4514 section 3, OpenSSL's short and long names, and the OIDs of RFC 4519 that old libraries print.
 constexpr std::array kSynonyms = {
-    Synonym{"C", "C"}, Synonym{"COUNTRYNAME", "C"}, Synonym{"2.5.4.6", "C"},
-    Synonym{"ST", "ST"}, Synonym{"S", "ST"}, Synonym{"STATEORPROVINCENAME", "ST"}, Synonym{"2.5.4.8", "ST"},
-    Synonym{"L", "L"}, Synonym{"LOCALITYNAME", "L"}, Synonym{"2.5.4.7", "L"},
-    Synonym{"STREET", "STREET"}, Synonym{"STREETADDRESS", "STREET"}, Synonym{"2.5.4.9", "STREET"},
-    Synonym{"O", "O"}, Synonym{"ORGANIZATIONNAME", "O"}, Synonym{"2.5.4.10", "O"},
-    Synonym{"OU", "OU"}, Synonym{"ORGANIZATIONALUNITNAME", "OU"}, Synonym{"2.5.4.11", "OU"},
-    Synonym{"CN", "CN"}, Synonym{"COMMONNAME", "CN"}, Synonym{"2.5.4.3", "CN"},
-    Synonym{"DC", "DC"}, Synonym{"DOMAINCOMPONENT", "DC"}, Synonym{"0.9.2342.19200300.100.1.25", "DC"},
-    Synonym{"UID", "UID"}, Synonym{"USERID", "UID"}, Synonym{"0.9.2342.19200300.100.1.1", "UID"},
-    Synonym{"EMAILADDRESS", "E"}, Synonym{"E", "E"}, Synonym{"EMAIL", "E"}, Synonym{"1.2.840.113549.1.9.1", "E"},
-    Synonym{"SERIALNUMBER", "SERIALNUMBER"}, Synonym{"2.5.4.5", "SERIALNUMBER"},
-    Synonym{"SN", "SN"}, Synonym{"SURNAME", "SN"}, Synonym{"2.5.4.4", "SN"},
-    Synonym{"GN", "GN"}, Synonym{"GIVENNAME", "GN"}, Synonym{"2.5.4.42", "GN"},
-    Synonym{"T", "T"}, Synonym{"TITLE", "T"}, Synonym{"2.5.4.12", "T"},
+    Synonym{"C", "C"},
+    Synonym{"COUNTRYNAME", "C"},
+    Synonym{"2.5.4.6", "C"},
+    Synonym{"ST", "ST"},
+    Synonym{"S", "ST"},
+    Synonym{"STATEORPROVINCENAME", "ST"},
+    Synonym{"2.5.4.8", "ST"},
+    Synonym{"L", "L"},
+    Synonym{"LOCALITYNAME", "L"},
+    Synonym{"2.5.4.7", "L"},
+    Synonym{"STREET", "STREET"},
+    Synonym{"STREETADDRESS", "STREET"},
+    Synonym{"2.5.4.9", "STREET"},
+    Synonym{"O", "O"},
+    Synonym{"ORGANIZATIONNAME", "O"},
+    Synonym{"2.5.4.10", "O"},
+    Synonym{"OU", "OU"},
+    Synonym{"ORGANIZATIONALUNITNAME", "OU"},
+    Synonym{"2.5.4.11", "OU"},
+    Synonym{"CN", "CN"},
+    Synonym{"COMMONNAME", "CN"},
+    Synonym{"2.5.4.3", "CN"},
+    Synonym{"DC", "DC"},
+    Synonym{"DOMAINCOMPONENT", "DC"},
+    Synonym{"0.9.2342.19200300.100.1.25", "DC"},
+    Synonym{"UID", "UID"},
+    Synonym{"USERID", "UID"},
+    Synonym{"0.9.2342.19200300.100.1.1", "UID"},
+    Synonym{"EMAILADDRESS", "E"},
+    Synonym{"E", "E"},
+    Synonym{"EMAIL", "E"},
+    Synonym{"1.2.840.113549.1.9.1", "E"},
+    Synonym{"SERIALNUMBER", "SERIALNUMBER"},
+    Synonym{"2.5.4.5", "SERIALNUMBER"},
+    Synonym{"SN", "SN"},
+    Synonym{"SURNAME", "SN"},
+    Synonym{"2.5.4.4", "SN"},
+    Synonym{"GN", "GN"},
+    Synonym{"GIVENNAME", "GN"},
+    Synonym{"2.5.4.42", "GN"},
+    Synonym{"T", "T"},
+    Synonym{"TITLE", "T"},
+    Synonym{"2.5.4.12", "T"},
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -184,7 +213,8 @@ Comparison compare_names(std::string_view claimed, std::string_view certified) {
     std::sort(right->attributes.begin(), right->attributes.end());
   }
   if (left->attributes == right->attributes) return Comparison::kMatches;
-  if (std::equal(left->attributes.begin(), left->attributes.end(), right->attributes.rbegin(), right->attributes.rend()))
+  if (std::equal(left->attributes.begin(), left->attributes.end(), right->attributes.rbegin(),
+                 right->attributes.rend()))
     return Comparison::kMatches;
   const bool one_line_is_unclear = left->one_line && (has_slash(*left) || has_slash(*right) || right->multi_valued);
   if (one_line_is_unclear || !all_known(*left) || !all_known(*right)) return Comparison::kNotComparable;

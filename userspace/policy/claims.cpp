@@ -40,7 +40,8 @@ constexpr std::array kKinds = {
     HeaderKind{"ssl-client-s-dn-cn", "common_name"},
 };
 
-/// nginx and Apache: SUCCESS, NONE, FAILED:why, GENEROUS; HAProxy: the verify code in decimal, 0 also without a certificate.
+/// nginx and Apache: SUCCESS, NONE, FAILED:why, GENEROUS; HAProxy: the verify code in decimal, 0 also without a
+/// certificate.
 Comparison compare_verify(const std::string& claimed, const ProvenIdentity& proven) {
   if (!proven.presented || (*proven.presented && !proven.verify_code)) return Comparison::kNotComparable;
   const bool verified = *proven.presented && *proven.verify_code == 0;
@@ -171,7 +172,8 @@ void hold_claims(const SettledExchange& exchange, RequestReport& report) {
     claim.result = is_proxy ? "names_proxy" : "contradicts";
     contradicted |= !is_proxy;
   }
-  if (contradicted && verdict_of(report.reason) == Verdict::kAuthenticated) report.reason = Reason::kIdentityHeaderSpoofed;
+  if (contradicted && verdict_of(report.reason) == Verdict::kAuthenticated)
+    report.reason = Reason::kIdentityHeaderSpoofed;
 }
 
 }  // namespace mtlswatch

@@ -35,9 +35,9 @@ ProvenIdentity proven_by(const Session& session);
 /// was verified) comes from an inner proxy and accuses nobody: not comparable.
 Comparison compare_claim(const Claim& claim, const ProvenIdentity& proven);
 
-/// Fills in every result of report.claims: "matches", "contradicts", "names_proxy" (it is the certificate of a proxy on the
-/// way) or "not_checked". To be called once the reason is known. A contradiction makes an otherwise authenticated request
-/// identity_header_spoofed; transport reasons stay.
+/// Fills in every result of report.claims: "matches", "contradicts", "names_proxy" (it is the certificate of a proxy on
+/// the way) or "not_checked". To be called once the reason is known. A contradiction makes an otherwise authenticated
+/// request identity_header_spoofed; transport reasons stay.
 void hold_claims(const SettledExchange& exchange, RequestReport& report);
 
 }  // namespace mtlswatch

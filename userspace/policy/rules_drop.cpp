@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::uint64_t kWindowsToLearn = 3;
 constexpr std::size_t kFrontsOfABackend = 16;
-constexpr double kFallen = 0.2;    ///< of what is usual
-constexpr double kWeight = 0.3;    ///< of the newest window
+constexpr double kFallen = 0.2;       ///< of what is usual
+constexpr double kWeight = 0.3;       ///< of the newest window
 constexpr double kForgetting = 0.98;  ///< a window, while it has dropped: what lasts for hours becomes usual
 
 void learn(double& usual, std::uint64_t now, bool is_first) {
@@ -44,19 +44,28 @@ void DropRule::see(const RequestReport& report) {
   if (report.verdict == Verdict::kExempt) return;
   if (report.verdict == Verdict::kAuthenticated) {
     ++backend.now.authenticated;
-    if (!report.hops.empty() && backend.fronts.size() < kFrontsOfABackend) backend.fronts.insert(report.hops.front().process.executable);
-    if (report.destination && backend_of_listener_.size() < kListeners) backend_of_listener_[report.destination->text()] = report.backend;
+    if (!report.hops.empty() && backend.fronts.size() < kFrontsOfABackend)
+      backend.fronts.insert(report.hops.front().process.executable);
+    if (report.destination && backend_of_listener_.size() < kListeners)
+      backend_of_listener_[report.destination->text()] = report.backend;
     return;
   }
   backend.evidence = report.event_id;
   switch (report.reason) {
     case Reason::kDirectConnection:
     case Reason::kPeerNotMonitored:
-    case Reason::kFrontNotTrusted: ++backend.now.direct; break;
-    case Reason::kPlaintextIngress: ++backend.now.plaintext; break;
+    case Reason::kFrontNotTrusted:
+      ++backend.now.direct;
+      break;
+    case Reason::kPlaintextIngress:
+      ++backend.now.plaintext;
+      break;
     case Reason::kNoClientCertificate:
-    case Reason::kClientCertificateNotVerified: ++backend.now.without_certificate; break;
-    default: ++backend.now.other;
+    case Reason::kClientCertificateNotVerified:
+      ++backend.now.without_certificate;
+      break;
+    default:
+      ++backend.now.other;
   }
 }
 
@@ -71,7 +80,8 @@ void DropRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
   }
 }
 
-void DropRule::close_window(const std::string& name, Backend& backend, std::uint64_t now_ns, std::vector<Sighting>& seen) const {
+void DropRule::close_window(const std::string& name, Backend& backend, std::uint64_t now_ns,
+                            std::vector<Sighting>& seen) const {
   if (has_dropped(backend)) {
     Sighting& sighting = seen.emplace_back();
     sighting.rule = RuleId::kHandshakeDrop;
@@ -82,7 +92,8 @@ void DropRule::close_window(const std::string& name, Backend& backend, std::uint
     sighting.alert.reason = "verified_handshakes_dropped";
     sighting.alert.message = "Authenticated requests to " + name + " fell from about " +
                              std::to_string(static_cast<std::uint64_t>(backend.usual_authenticated)) + " a window to " +
-                             std::to_string(backend.now.authenticated) + " while clients kept coming; likely cause: " + cause(backend);
+                             std::to_string(backend.now.authenticated) +
+                             " while clients kept coming; likely cause: " + cause(backend);
     backend.usual_authenticated *= kForgetting;
     backend.usual_verified *= kForgetting;
   } else {
@@ -118,7 +129,8 @@ const char* DropRule::cause(const Backend& backend) const {
 
 bool DropRule::fronts_are_gone(const Backend& backend) const {
   if (backend.fronts.empty()) return false;
-  return std::none_of(live_fronts_.begin(), live_fronts_.end(), [&](const auto& entry) { return backend.fronts.contains(entry.second); });
+  return std::none_of(live_fronts_.begin(), live_fronts_.end(),
+                      [&](const auto& entry) { return backend.fronts.contains(entry.second); });
 }
 
 }  // namespace mtlswatch

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MTLS-1007: verified handshakes and authenticated requests of a backend fall away while clients keep coming. Handshakes
-// alone say nothing: keep-alive connections make few of them and many requests.
+// MTLS-1007: verified handshakes and authenticated requests of a backend fall away while clients keep coming.
+// Handshakes alone say nothing: keep-alive connections make few of them and many requests.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ class DropRule {
  private:
   /// What one window brought.
   struct Counts {
-    std::uint64_t verified = 0;  ///< handshakes
+    std::uint64_t verified = 0;                                                                      ///< handshakes
     std::uint64_t authenticated = 0, direct = 0, plaintext = 0, without_certificate = 0, other = 0;  ///< requests
     std::uint64_t failed = 0, expired = 0;  ///< handshakes; expired are failed too
 

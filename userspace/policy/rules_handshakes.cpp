@@ -22,7 +22,8 @@ void see_weak_protocol(const HandshakeReport& report, std::vector<Sighting>& see
   Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kWeakProtocol, report));
   const std::string version = tls_version_text(hello->version);
   sighting.alert.reason = "tls_" + version;
-  sighting.alert.message = "A client negotiated TLS " + version + (report.bound ? " at " + report.destination.text() : "");
+  sighting.alert.message =
+      "A client negotiated TLS " + version + (report.bound ? " at " + report.destination.text() : "");
 }
 
 }  // namespace
@@ -32,7 +33,8 @@ bool is_verified(const HandshakeReport& report) {
 }
 
 bool is_failed(const HandshakeReport& report) {
-  const bool did_not_verify = report.session.presented == true && report.session.verify_code && *report.session.verify_code != 0;
+  const bool did_not_verify =
+      report.session.presented == true && report.session.verify_code && *report.session.verify_code != 0;
   return report.outcome == "failure" || did_not_verify;
 }
 
@@ -60,8 +62,11 @@ void HandshakeRules::see_expiry(const HandshakeReport& report, std::vector<Sight
   sighting.key = leaf.sha256;
   sighting.alert.reason = is_past ? "expired" : is_future ? "not_yet_valid" : "expires_soon";
   if (is_past || is_future) sighting.alert.severity = is_verified(report) ? Severity::kHigh : Severity::kMedium;
-  sighting.alert.message = "The certificate of " + holder(leaf) +
-                           (is_past ? " has expired" : is_future ? " is not valid yet" : " expires in " + std::to_string(left_days) + (left_days == 1 ? " day" : " days"));
+  sighting.alert.message =
+      "The certificate of " + holder(leaf) +
+      (is_past     ? " has expired"
+       : is_future ? " is not valid yet"
+                   : " expires in " + std::to_string(left_days) + (left_days == 1 ? " day" : " days"));
 }
 
 void HandshakeRules::see_burst(const HandshakeReport& report, std::vector<Sighting>& seen) {
@@ -75,8 +80,9 @@ void HandshakeRules::see_burst(const HandshakeReport& report, std::vector<Sighti
   Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kFailureBurst, report));
   sighting.alert.reason = "handshakes_failed";
   sighting.alert.cause = report.reason;
-  sighting.alert.message = std::to_string(settings.threshold) + " or more handshakes of " + report.source.ip.text() + " failed within " +
-                           std::to_string(settings.window_ns / kSecondNs) + " s, the last with " + report.reason;
+  sighting.alert.message = std::to_string(settings.threshold) + " or more handshakes of " + report.source.ip.text() +
+                           " failed within " + std::to_string(settings.window_ns / kSecondNs) + " s, the last with " +
+                           report.reason;
 }
 
 void HandshakeRules::make_room(std::uint64_t now_ns) {

@@ -109,7 +109,8 @@ bool IncidentBook::may_announce(std::uint64_t now_ns) {
   return true;
 }
 
-void IncidentBook::announce(Incident& incident, const char* state, std::uint64_t now_ns, std::vector<AlertReport>& alerts) {
+void IncidentBook::announce(Incident& incident, const char* state, std::uint64_t now_ns,
+                            std::vector<AlertReport>& alerts) {
   incident.active = true;
   incident.announced_ns = now_ns;
   incident.announced_count = incident.alert.count;

@@ -17,7 +17,7 @@ namespace mtlswatch {
 /// What a rule saw once. alert holds what it knows: reason, message, backend, source, ...
 struct Sighting {
   RuleId rule = RuleId::kBypass;
-  std::string key;  ///< what makes two sightings of the rule the same incident, besides backend and reason
+  std::string key;       ///< what makes two sightings of the rule the same incident, besides backend and reason
   std::string evidence;  ///< id of the event; empty: none
   AlertReport alert;
 };

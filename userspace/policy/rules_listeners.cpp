@@ -13,7 +13,8 @@ bool is_refusal(const HandshakeReport& report) {
 }
 
 bool came_in_unverified(Reason reason) {
-  return reason == Reason::kNoClientCertificate || reason == Reason::kClientCertificateNotVerified || reason == Reason::kPlaintextIngress;
+  return reason == Reason::kNoClientCertificate || reason == Reason::kClientCertificateNotVerified ||
+         reason == Reason::kPlaintextIngress;
 }
 
 }  // namespace
@@ -42,8 +43,10 @@ void ListenerRule::see(const RequestReport& report, std::vector<Sighting>& seen)
   }
   Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kListenerWeakened, report));
   sighting.key = report.destination->text();
-  sighting.alert.cause = history->refused > 0 ? "it refused such clients before" : "it forwarded only verified clients before";
-  sighting.alert.message = report.destination->text() + " now forwards clients without a verified certificate; " + sighting.alert.cause;
+  sighting.alert.cause =
+      history->refused > 0 ? "it refused such clients before" : "it forwarded only verified clients before";
+  sighting.alert.message =
+      report.destination->text() + " now forwards clients without a verified certificate; " + sighting.alert.cause;
   *history = {};
 }
 

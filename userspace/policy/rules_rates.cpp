@@ -10,8 +10,8 @@ namespace {
 constexpr std::uint64_t kBlindShare = 5;  ///< one in so many requests
 
 bool is_blind(Reason reason) {
-  return reason == Reason::kEventLoss || reason == Reason::kUnsupportedTlsLibrary || reason == Reason::kUnboundSession ||
-         reason == Reason::kUnseenRequest;
+  return reason == Reason::kEventLoss || reason == Reason::kUnsupportedTlsLibrary ||
+         reason == Reason::kUnboundSession || reason == Reason::kUnseenRequest;
 }
 
 /// "2xx 12, 4xx 3"
@@ -28,7 +28,8 @@ const char* cause(const std::array<std::uint64_t, 6>& statuses) {
   const std::uint64_t answered = statuses[1] + statuses[2] + statuses[3] + statuses[4] + statuses[5];
   if (answered == 0) return "no client comes through";
   if (2 * statuses[5] >= answered) return "the service fails as well";
-  return 2 * statuses[4] >= answered ? "those who come through are refused as well" : "some clients are refused, the service works";
+  return 2 * statuses[4] >= answered ? "those who come through are refused as well"
+                                     : "some clients are refused, the service works";
 }
 
 }  // namespace
@@ -69,8 +70,9 @@ void FailureRateRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
     sighting.alert.reason = "handshakes_failed";
     sighting.alert.destination = counts.listener;
     sighting.alert.cause = cause(counts.statuses);
-    sighting.alert.message = std::to_string(counts.failed) + " of " + std::to_string(counts.handshakes) + " handshakes at " + name +
-                             " failed; HTTP statuses beside them: " + mix_text(counts.statuses) + ": " + sighting.alert.cause;
+    sighting.alert.message =
+        std::to_string(counts.failed) + " of " + std::to_string(counts.handshakes) + " handshakes at " + name +
+        " failed; HTTP statuses beside them: " + mix_text(counts.statuses) + ": " + sighting.alert.cause;
   }
   listeners_.clear();
 }
@@ -110,7 +112,8 @@ void BlindnessRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
     sighting.alert.time_ns = now_ns;
     sighting.alert.reason = "front_not_seen";
     sighting.alert.process = facts;
-    sighting.alert.message = "The TLS handshakes of " + facts.name + "[" + std::to_string(pid) + "] cannot be seen: " + facts.tls_coverage_reason;
+    sighting.alert.message = "The TLS handshakes of " + facts.name + "[" + std::to_string(pid) +
+                             "] cannot be seen: " + facts.tls_coverage_reason;
   }
   for (const auto& [name, counts] : backends_) {
     if (counts.blind < settings.threshold || kBlindShare * counts.blind < counts.requests) continue;
@@ -120,8 +123,8 @@ void BlindnessRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
     sighting.alert.time_ns = now_ns;
     sighting.alert.backend = name;
     sighting.alert.reason = "requests_not_judged";
-    sighting.alert.message = std::to_string(counts.blind) + " of " + std::to_string(counts.requests) + " requests to " + name +
-                             " could not be judged for want of evidence";
+    sighting.alert.message = std::to_string(counts.blind) + " of " + std::to_string(counts.requests) + " requests to " +
+                             name + " could not be judged for want of evidence";
   }
   backends_.clear();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MTLS-1012: most handshakes of a listener fail, told beside the HTTP statuses of those that went through. MTLS-1008: most
-// requests of a backend cannot be judged, records were lost, or a front's TLS library cannot be seen.
+// MTLS-1012: most handshakes of a listener fail, told beside the HTTP statuses of those that went through. MTLS-1008:
+// most requests of a backend cannot be judged, records were lost, or a front's TLS library cannot be seen.
 #pragma once
 
 #include <array>
@@ -60,8 +60,8 @@ class BlindnessRule {
 
   const RuleTable& rules_;
   WindowClock clock_;
-  std::map<std::string, Counts> backends_;               ///< of this window
-  std::map<std::uint32_t, ProcessFacts> blind_fronts_;   ///< by pid
+  std::map<std::string, Counts> backends_;              ///< of this window
+  std::map<std::uint32_t, ProcessFacts> blind_fronts_;  ///< by pid
 };
 
 }  // namespace mtlswatch

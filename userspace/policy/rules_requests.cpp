@@ -14,12 +14,18 @@ bool has_violation(const RequestReport& report, const char* what) {
 
 const char* phrase(Reason reason) {
   switch (reason) {
-    case Reason::kNoClientCertificate: return "without a client certificate";
-    case Reason::kClientCertificateNotVerified: return "with a client certificate that did not verify";
-    case Reason::kResumedUnderOtherName: return "on a TLS session that was made for another server name";
-    case Reason::kPlaintextIngress: return "through a front that took it without TLS";
-    case Reason::kDirectConnection: return "past every front";
-    default: return "whose clients may all be without a verified certificate";
+    case Reason::kNoClientCertificate:
+      return "without a client certificate";
+    case Reason::kClientCertificateNotVerified:
+      return "with a client certificate that did not verify";
+    case Reason::kResumedUnderOtherName:
+      return "on a TLS session that was made for another server name";
+    case Reason::kPlaintextIngress:
+      return "through a front that took it without TLS";
+    case Reason::kDirectConnection:
+      return "past every front";
+    default:
+      return "whose clients may all be without a verified certificate";
   }
 }
 
@@ -40,10 +46,12 @@ void see_bypass(const RequestReport& report, std::vector<Sighting>& seen) {
 
 /// A false claim is told also where the request is a bypass for another reason: the application may have believed it.
 void see_spoofing(const RequestReport& report, std::vector<Sighting>& seen) {
-  const auto lie = std::find_if(report.claims.begin(), report.claims.end(), [](const Claim& claim) { return claim.result == "contradicts"; });
+  const auto lie = std::find_if(report.claims.begin(), report.claims.end(),
+                                [](const Claim& claim) { return claim.result == "contradicts"; });
   if (lie == report.claims.end()) return;
   Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kSpoofedHeader, report));
-  const char* how = report.certificate ? " claims another identity than the certificate's at " : " claims an identity without any certificate at ";
+  const char* how = report.certificate ? " claims another identity than the certificate's at "
+                                       : " claims an identity without any certificate at ";
   sighting.alert.message = lie->header + how + of_backend(report);
   const std::string subject = subject_text(report);
   if (!subject.empty()) sighting.alert.message += ", from " + subject;

@@ -83,8 +83,9 @@ class Alertmanager final : public Delivery {
 void AlertmanagerState::take(const AlertReport& alert) {
   alerts_[alert.fingerprint] = alert;
   if (alerts_.size() <= kAlerts) return;
-  alerts_.erase(std::min_element(alerts_.begin(), alerts_.end(),
-                                 [](const auto& a, const auto& b) { return a.second.last_seen_ns < b.second.last_seen_ns; }));
+  alerts_.erase(std::min_element(alerts_.begin(), alerts_.end(), [](const auto& a, const auto& b) {
+    return a.second.last_seen_ns < b.second.last_seen_ns;
+  }));
 }
 
 std::string AlertmanagerState::body(std::int64_t active_until_s) const {

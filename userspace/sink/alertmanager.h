@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alertmanager's API v2. It forgets what it is not reminded of, so active alerts are sent again and again, and ended ones
-// once with their end.
+// Alertmanager's API v2. It forgets what it is not reminded of, so active alerts are sent again and again, and ended
+// ones once with their end.
 #pragma once
 
 #include <map>

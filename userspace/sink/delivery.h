@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How one kind of peer is given events: the part of an output that may take its time. Called on the courier's thread only.
+// How one kind of peer is given events: the part of an output that may take its time. Called on the courier's thread
+// only.
 #pragma once
 
 #include <chrono>
@@ -16,10 +17,10 @@ namespace mtlswatch {
 /// One event, ready to be sent.
 struct Message {
   std::string event_id;
-  std::string dataset;   ///< "mtlswatch.alert"
-  std::string time;      ///< RFC 3339
+  std::string dataset;  ///< "mtlswatch.alert"
+  std::string time;     ///< RFC 3339
   std::string json;
-  int severity = 6;      ///< of syslog: 2 critical to 6 informational
+  int severity = 6;  ///< of syslog: 2 critical to 6 informational
   std::optional<AlertReport> alert;
 };
 

@@ -12,10 +12,14 @@ constexpr const char* kTypes[] = {"info"};
 /// Elastic's steps: low 21, medium 47, high 73, critical 99.
 int severity_number(Severity severity) {
   switch (severity) {
-    case Severity::kLow: return 21;
-    case Severity::kMedium: return 47;
-    case Severity::kHigh: return 73;
-    case Severity::kCritical: return 99;
+    case Severity::kLow:
+      return 21;
+    case Severity::kMedium:
+      return 47;
+    case Severity::kHigh:
+      return 73;
+    case Severity::kCritical:
+      return 99;
   }
   return 47;
 }

@@ -129,7 +129,8 @@ Result<std::string> read_secret(const std::string& file) {
   if (bytes < 0) return system_error("read " + file, errno);
   text.resize(static_cast<std::size_t>(bytes));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  if (text.empty() || text.find_first_of("\r\n") != std::string::npos) return Error{"read " + file + ": expected one line"};
+  if (text.empty() || text.find_first_of("\r\n") != std::string::npos)
+    return Error{"read " + file + ": expected one line"};
   return text;
 }
 

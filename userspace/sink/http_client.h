@@ -21,7 +21,8 @@ class HttpClient {
   ~HttpClient();
 
   /// kDone: 2xx. kRetry: no answer, 408, 429 or 5xx. kRefused: any other status.
-  Attempt post(const std::string& url, const std::string& body, const std::vector<std::string>& headers, const ShouldAbort& should_abort);
+  Attempt post(const std::string& url, const std::string& body, const std::vector<std::string>& headers,
+               const ShouldAbort& should_abort);
 
  private:
   struct Handle;

@@ -48,7 +48,8 @@ Result<std::unique_ptr<Delivery>> open_delivery(const OutputConfig& output, cons
 
 }  // namespace
 
-PeerSink::PeerSink(const OutputConfig& output, const SinkContext& context, std::unique_ptr<Delivery> delivery, CourierLimits limits)
+PeerSink::PeerSink(const OutputConfig& output, const SinkContext& context, std::unique_ptr<Delivery> delivery,
+                   CourierLimits limits)
     : filter_(output), context_(context), courier_(std::move(delivery), limits) {}
 
 Result<std::unique_ptr<Sink>> PeerSink::open(const OutputConfig& output, const SinkContext& context) {

@@ -14,7 +14,8 @@ class PeerSink final : public Sink {
  public:
   /// webhook, alertmanager or syslog. Errors: a file of the output that cannot be read.
   static Result<std::unique_ptr<Sink>> open(const OutputConfig& output, const SinkContext& context);
-  PeerSink(const OutputConfig& output, const SinkContext& context, std::unique_ptr<Delivery> delivery, CourierLimits limits);
+  PeerSink(const OutputConfig& output, const SinkContext& context, std::unique_ptr<Delivery> delivery,
+           CourierLimits limits);
 
   Status write(const Report& report) override;
   void begin_finish(int timeout_ms) override { courier_.begin_finish(std::chrono::milliseconds(timeout_ms)); }

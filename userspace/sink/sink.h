@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where reports go: a file, a webhook, a log server. Used on the event loop's thread, which no sink may hold up: what an
-// output cannot take is counted as lost there, and nowhere else.
+// Where reports go: a file, a webhook, a log server. Used on the event loop's thread, which no sink may hold up: what
+// an output cannot take is counted as lost there, and nowhere else.
 #pragma once
 
 #include <string>

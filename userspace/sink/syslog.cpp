@@ -128,8 +128,9 @@ class Syslog final : public Delivery {
 }  // namespace
 
 std::string syslog_frame(const Message& message, const std::string& host_name, int pid) {
-  const std::string text = "<" + std::to_string(kFacility * 8 + message.severity) + ">1 " + message.time + " " + header_field(host_name) +
-                           " mtlswatch " + std::to_string(pid) + " " + message_id(message.dataset) + " - " + message.json;
+  const std::string text = "<" + std::to_string(kFacility * 8 + message.severity) + ">1 " + message.time + " " +
+                           header_field(host_name) + " mtlswatch " + std::to_string(pid) + " " +
+                           message_id(message.dataset) + " - " + message.json;
   return std::to_string(text.size()) + " " + text;
 }
 

@@ -34,7 +34,8 @@ class Webhook final : public Delivery {
   Attempt deliver(std::span<const Message> messages, const ShouldAbort& should_abort) override {
     const std::string body = webhook_body(messages);
     std::vector<std::string> headers = {"X-Mtlswatch-Event-Id: " + messages.front().event_id};
-    if (!secret_.empty()) headers.push_back("X-Mtlswatch-Signature: " + webhook_signature(secret_, body, ::time(nullptr)));
+    if (!secret_.empty())
+      headers.push_back("X-Mtlswatch-Signature: " + webhook_signature(secret_, body, ::time(nullptr)));
     return client_.post(url_, body, headers, should_abort);
   }
 
@@ -57,10 +58,11 @@ std::string webhook_signature(const std::string& secret, const std::string& body
   const std::string signed_text = std::to_string(seconds) + "." + body;
   std::uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(signed_text.data()),
-       signed_text.size(), digest, &size);
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+       reinterpret_cast<const unsigned char*>(signed_text.data()), signed_text.size(), digest, &size);
   std::string hex = to_hex(std::span(digest, size));
-  std::transform(hex.begin(), hex.end(), hex.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(hex.begin(), hex.end(), hex.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return "t=" + std::to_string(seconds) + ",v1=" + hex;
 }
 

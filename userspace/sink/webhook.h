@@ -10,8 +10,8 @@
 
 namespace mtlswatch {
 
-/// Header X-Mtlswatch-Event-Id is the first event's id, the same on a retry. With a secret_file, X-Mtlswatch-Signature is
-/// "t=SECONDS,v1=HEX": HMAC-SHA-256 over "SECONDS.BODY", so that an old message cannot be sent again later.
+/// Header X-Mtlswatch-Event-Id is the first event's id, the same on a retry. With a secret_file, X-Mtlswatch-Signature
+/// is "t=SECONDS,v1=HEX": HMAC-SHA-256 over "SECONDS.BODY", so that an old message cannot be sent again later.
 Result<std::unique_ptr<Delivery>> open_webhook(const OutputConfig& output);
 
 /// "t=1795425302,v1=..." of body; public for the tests.

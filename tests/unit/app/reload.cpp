@@ -19,7 +19,8 @@ constexpr char kShop[] = "backends: [{name: shop, listen: [\"127.0.0.1:1\"]}]\n"
 
 TEST(Reload, takes_over_policy_exemptions_rules_and_outputs) {
   const Config wanted = config(
-      "backends: [{name: shop, listen: [\"127.0.0.1:1\"], requests: violations, subjects: [a], proxies: [], paths: [{path: /h, require: nothing}]}]\n"
+      "backends: [{name: shop, listen: [\"127.0.0.1:1\"], requests: violations, subjects: [a], proxies: [], paths: "
+      "[{path: /h, require: nothing}]}]\n"
       "exemptions: [{name: a, owner: o, reason: r, expires: 2027-01-01, method: GET, path: /h, source: 10.0.0.1}]\n"
       "rules: [{rule: \"*\", enabled: false}]\noutputs: [{type: json, path: /x}]\nwrite_query: true\n");
   EXPECT_THAT(keys_that_need_a_restart(config(kShop), wanted), IsEmpty());
@@ -53,6 +54,7 @@ TEST(Outputs, tell_what_they_lost_once) {
   EXPECT_EQ(loss->events_lost, 2u);
   EXPECT_THAT(loss->message, HasSubstr("output json_2 lost 2 events: No space left on device"));
   EXPECT_FALSE(outputs->loss(40'000'000'000, true));
+  EXPECT_EQ(outputs->sequence(), 2u);
 }
 
 TEST(Outputs, are_opened_all_or_none) {

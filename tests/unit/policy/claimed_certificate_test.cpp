@@ -64,16 +64,23 @@ struct ValueRow {
 TEST(ClaimedSerial, folds_case_colons_zeros_and_base) {
   Certificate certificate;
   certificate.serial_number = "0A11CE";  // 659918
-  const ValueRow rows[] = {{"0A11CE", kYes}, {"a11ce", kYes}, {"0x0a11ce", kYes}, {"0a:11:ce", kYes}, {"000000A11CE", kYes}, {"659918", kYes},
-                           {"0A11CF", kNo}, {"A11CE0", kNo}, {"0", kNo}, {"serial", kOpen}, {"", kOpen}, {"-5", kOpen}};
+  const ValueRow rows[] = {{"0A11CE", kYes},   {"a11ce", kYes},       {"0x0a11ce", kYes},
+                           {"0a:11:ce", kYes}, {"000000A11CE", kYes}, {"659918", kYes},
+                           {"0A11CF", kNo},    {"A11CE0", kNo},       {"0", kNo},
+                           {"serial", kOpen},  {"", kOpen},           {"-5", kOpen}};
   for (const ValueRow& row : rows) EXPECT_EQ(compare_serial(row.claimed, certificate), row.expected) << row.claimed;
 }
 
 TEST(ClaimedTime, is_read_as_nginx_haproxy_and_rfc_3339_write_it) {
   constexpr std::int64_t kTime = 1'795'425'302;  // 2026-11-23T09:15:02Z
-  const ValueRow rows[] = {{"Nov 23 09:15:02 2026 GMT", kYes}, {"261123091502Z", kYes}, {"20261123091502Z", kYes},
-                           {"2026-11-23T09:15:02Z", kYes}, {"Nov 23 09:15:03 2026 GMT", kNo}, {"271123091502Z", kNo},
-                           {"tomorrow", kOpen}, {"Nov 23 09:15:02 2026 CET", kOpen}};
+  const ValueRow rows[] = {{"Nov 23 09:15:02 2026 GMT", kYes},
+                           {"261123091502Z", kYes},
+                           {"20261123091502Z", kYes},
+                           {"2026-11-23T09:15:02Z", kYes},
+                           {"Nov 23 09:15:03 2026 GMT", kNo},
+                           {"271123091502Z", kNo},
+                           {"tomorrow", kOpen},
+                           {"Nov 23 09:15:02 2026 CET", kOpen}};
   for (const ValueRow& row : rows) EXPECT_EQ(compare_time(row.claimed, kTime), row.expected) << row.claimed;
 }
 
@@ -91,7 +98,9 @@ Certificate encoded() {
 TEST(ClaimedFingerprint, is_told_apart_by_length) {
   const ValueRow rows[] = {{"417c7763c4e320a6b747b3cb0c6d22f93741b29a32b48594b8eb4c144fe6d729", kYes},
                            {"00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:01", kYes},
-                           {"0000000000000000000000000000000000000002", kNo}, {"00", kOpen}, {"sha256", kOpen}};
+                           {"0000000000000000000000000000000000000002", kNo},
+                           {"00", kOpen},
+                           {"sha256", kOpen}};
   for (const ValueRow& row : rows) EXPECT_EQ(compare_fingerprint(row.claimed, encoded()), row.expected) << row.claimed;
   Certificate unknown = encoded();
   unknown.sha1.clear();
@@ -119,7 +128,10 @@ TEST(ClaimedCertificate, is_decoded_from_every_usual_encoding) {
 
 TEST(ClaimedForwarded, holds_every_field_of_an_element_against_the_certificate) {
   const ValueRow rows[] = {
-      {"By=spiffe://x/proxy;Hash=417c7763c4e320a6b747b3cb0c6d22f93741b29a32b48594b8eb4c144fe6d729;Subject=\"CN=alice,OU=Shop,O=Example,C=US\"", kYes},
+      {"By=spiffe://x/"
+       "proxy;Hash=417c7763c4e320a6b747b3cb0c6d22f93741b29a32b48594b8eb4c144fe6d729;Subject=\"CN=alice,OU=Shop,O="
+       "Example,C=US\"",
+       kYes},
       {"Subject=\"\";URI=spiffe://example.org/alice", kYes},
       {"URI=spiffe://example.org/root", kNo},
       {"Hash=417c7763c4e320a6b747b3cb0c6d22f93741b29a32b48594b8eb4c144fe6d729;URI=spiffe://example.org/root", kNo},

@@ -64,7 +64,9 @@ TEST_F(RulesTest, count_what_was_held_back_for_good) {
 }
 
 TEST_F(RulesTest, gather_more_clients_than_are_told_apart_in_one_incident) {
-  const auto from = [](int i) { return "10." + std::to_string(i / 62'500) + "." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250); };
+  const auto from = [](int i) {
+    return "10." + std::to_string(i / 62'500) + "." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250);
+  };
   for (int i = 0; i < 20'000; ++i) see(bypass(Reason::kNoClientCertificate, from(i).c_str()));
   pass(299);
   EXPECT_EQ(count("MTLS-1001"), IncidentBook::kIncidentsOfARule + 1);

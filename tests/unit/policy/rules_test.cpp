@@ -61,7 +61,8 @@ TEST_F(RulesTest, tell_a_spoofed_header_and_beside_a_bypass_too) {
   direct.claims = report.claims;
   EXPECT_EQ(see(direct).size(), 2u);
   RequestReport honest = request();
-  honest.claims = {{"X-SSL-Client-Subject", "subject", "CN=alice", "matches"}, {"X-Other", "other", "x", "not_checked"}};
+  honest.claims = {{"X-SSL-Client-Subject", "subject", "CN=alice", "matches"},
+                   {"X-Other", "other", "x", "not_checked"}};
   EXPECT_THAT(see(honest), IsEmpty());
 }
 
@@ -131,7 +132,10 @@ TEST_F(RulesTest, count_a_certificate_that_did_not_verify_as_a_failure_though_tl
 }
 
 TEST_F(RulesTest, hold_many_sources_in_bounded_memory) {
-  for (int i = 0; i < 10'000; ++i) see(failure("x", ("10." + std::to_string(i / 65'536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256)).c_str()));
+  for (int i = 0; i < 10'000; ++i)
+    see(failure(
+        "x", ("10." + std::to_string(i / 65'536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256))
+                 .c_str()));
   for (int i = 0; i < 10; ++i) see(failure());
   EXPECT_EQ(count("MTLS-1011"), 1u);
 }

@@ -31,7 +31,8 @@ struct Peer {
 
 class PeerDelivery final : public Delivery {
  public:
-  PeerDelivery(Peer& peer, std::size_t at_once, std::chrono::milliseconds every) : peer_(peer), at_once_(at_once), every_(every) {}
+  PeerDelivery(Peer& peer, std::size_t at_once, std::chrono::milliseconds every)
+      : peer_(peer), at_once_(at_once), every_(every) {}
   std::size_t most_at_once() const override { return at_once_; }
   std::chrono::milliseconds repeat_every() const override { return every_; }
 
@@ -73,7 +74,8 @@ Message message(const std::string& id) {
   return item;
 }
 
-std::unique_ptr<Courier> courier(Peer& peer, std::size_t room = 100, std::size_t at_once = 1, std::chrono::milliseconds every = {}) {
+std::unique_ptr<Courier> courier(Peer& peer, std::size_t room = 100, std::size_t at_once = 1,
+                                 std::chrono::milliseconds every = {}) {
   CourierLimits limits;
   limits.messages = room;
   limits.first_pause = std::chrono::milliseconds(1);

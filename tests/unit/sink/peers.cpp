@@ -23,7 +23,8 @@ TEST(Webhook, body_holds_alerts_and_other_events_apart) {
 
 TEST(Webhook, signature_is_the_hmac_of_time_and_body) {
   // printf '1795425302.{}' | openssl dgst -sha256 -hmac secret
-  EXPECT_EQ(webhook_signature("secret", "{}", 1'795'425'302), "t=1795425302,v1=51ad91cb194a47491ec3866b5eaf6b52535edf089f3b5ffe6c2a8d5f3e717bac");
+  EXPECT_EQ(webhook_signature("secret", "{}", 1'795'425'302),
+            "t=1795425302,v1=51ad91cb194a47491ec3866b5eaf6b52535edf089f3b5ffe6c2a8d5f3e717bac");
 }
 
 TEST(Syslog, frame_counts_its_octets) {
