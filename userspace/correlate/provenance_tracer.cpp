@@ -18,8 +18,8 @@ bool is_plaintext(const Connection& connection) {
   return connection.first_bytes == FirstBytes::kHttp1 || connection.first_bytes == FirstBytes::kHttp2;
 }
 
-bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns) {
-  const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sent_ns;
+bool carried_requests_before(const Connection& connection, const ProvenanceTracer::Sending& sending) {
+  const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sending.until_ns;
   // What a process does with TLS that no probe sees is not known: requests may have come on any such connection.
   const SessionState state = connection.session.state;
   const bool is_opaque = !connection.is_relayed && is_unread(connection.first_bytes) &&
@@ -28,8 +28,8 @@ bool carried_requests_before(const Connection& connection, std::uint64_t sent_ns
   // A client that resets its connection does not take back what its proxy keeps in a queue. (After TLS the last thing
   // received is usually a farewell: there the end of the stream, read by the proxy, closes the matter.)
   const bool was_told_farewell = connection.ended_ns != 0 && connection.first_bytes == FirstBytes::kTls;
-  const bool left_its_request = connection.unanswered_ns != 0 && !was_told_farewell;
-  const bool open = connection.closed_ns == 0 || connection.closed_ns >= sent_ns;
+  const bool left_its_request = connection.unanswered_ns != 0 && !was_told_farewell && connection.ending != Ending::kLocal;
+  const bool open = connection.closed_ns == 0 || connection.closed_ns >= sending.from_ns;
   return (began || may_have_begun) && (open || left_its_request);
 }
 
@@ -113,17 +113,19 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
   const WitnessAnswer answer = witnesses_.answer(upstream, *turn, is_final_ || !may_relay(peer));
   if (answer.kind == WitnessAnswer::Kind::kPending) wait_unless(false);
   if (answer.kind == WitnessAnswer::Kind::kPending) return {};
-  if (answer.kind == WitnessAnswer::Kind::kInconclusive) return choose(step, upstream, turn->time_ns, way);
+  const bool began_there = turn->position == step.position;  // else somewhere in the turn, at the latest when it was received
+  const Sending sending{turn->time_ns, began_there ? turn->time_ns : std::max(turn->time_ns, step.accepted->receive_turn_ns)};
+  if (answer.kind == WitnessAnswer::Kind::kInconclusive) return choose(step, upstream, sending, way);
   if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
   if (!step.by_backend) way.through_stranger |= !peer.front;
   return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);
 }
 
 // No witness tells: everybody who may have asked.
-ProvenanceTracer::Received ProvenanceTracer::choose(const Received& step, const Connection& upstream, std::uint64_t sent_ns,
+ProvenanceTracer::Received ProvenanceTracer::choose(const Received& step, const Connection& upstream, const Sending& sending,
                                                     Provenance& way) {
   const ProcessFacts peer = processes_.find(upstream.owner_pid);
-  std::vector<Origin> origins = candidates(upstream, sent_ns);
+  std::vector<Origin> origins = candidates(upstream, sending);
   if (!peer.front) {
     if (origins.empty()) wait_unless(!may_relay(peer));
     const bool hides_its_clients = origins.empty() && peer.known_proxy == "relay";
@@ -169,11 +171,11 @@ ProvenanceTracer::Received ProvenanceTracer::pass_relay(const Connection& relay,
   return {&relay, relay.receive_turn_position, 0, false};
 }
 
-std::vector<Origin> ProvenanceTracer::candidates(const Connection& upstream, std::uint64_t sent_ns) {
+std::vector<Origin> ProvenanceTracer::candidates(const Connection& upstream, const Sending& sending) {
   std::vector<Origin> origins;
   for (const ConnectionId id : connections_.ingress_of(upstream.owner_pid)) {
     const Connection* ingress = connections_.find(id);
-    if (ingress && carried_requests_before(*ingress, sent_ns)) add_origins_behind(*ingress, sent_ns, origins);
+    if (ingress && carried_requests_before(*ingress, sending)) add_origins_behind(*ingress, sending, origins);
   }
   if (connections_.forgot_ingress_of(upstream.owner_pid)) {
     origins.emplace_back().predates_agent = true;  // stands for those that are not known any more
@@ -185,10 +187,10 @@ std::vector<Origin> ProvenanceTracer::candidates(const Connection& upstream, std
 }
 
 // A candidate that is itself behind a front stands for that one's client, if it has not sent anything newer since.
-void ProvenanceTracer::add_origins_behind(const Connection& ingress, std::uint64_t sent_ns, std::vector<Origin>& origins) {
+void ProvenanceTracer::add_origins_behind(const Connection& ingress, const Sending& sending, std::vector<Origin>& origins) {
   Origin own = origin_of(ingress, ingress.receive_turn_position);
   const bool behind_front = is_plaintext(ingress) && own.peer_process && own.peer_process->front;
-  if (behind_front && ingress.receive_turn_ns <= sent_ns && depth_ < kMostDepth) {
+  if (behind_front && ingress.receive_turn_ns <= sending.from_ns && depth_ < kMostDepth) {
     Provenance way;
     ++depth_;
     walk({&ingress, ingress.receive_turn_position, 0, false}, way);

@@ -25,6 +25,12 @@ class ProvenanceTracer {
     bool by_backend = true;         ///< false: by a hop
   };
 
+  /// When the peer sent it. TLS hides where in a turn it began.
+  struct Sending {
+    std::uint64_t from_ns = 0;
+    std::uint64_t until_ns = 0;
+  };
+
   /// The way of a backend's request. is_settled becomes false where evidence may still come and is_final is false.
   Provenance trace(const Received& request, bool is_final, bool& is_settled);
 
@@ -35,12 +41,12 @@ class ProvenanceTracer {
   /// One hop further out. Returns the next step, or nothing accepted when the origin is reached or unknown.
   Received follow(const Received& step, Provenance& way);
   Received leave(const Received& step, Connection& upstream, const ProcessFacts& peer, Provenance& way);
-  Received choose(const Received& step, const Connection& upstream, std::uint64_t sent_ns, Provenance& way);
+  Received choose(const Received& step, const Connection& upstream, const Sending& sending, Provenance& way);
   Received enter(const Connection& ingress, std::uint64_t position, const char* evidence, Provenance& way);
   Received pass_relay(const Connection& relay, Provenance& way);
   void meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way);
-  std::vector<Origin> candidates(const Connection& upstream, std::uint64_t sent_ns);
-  void add_origins_behind(const Connection& ingress, std::uint64_t sent_ns, std::vector<Origin>& origins);
+  std::vector<Origin> candidates(const Connection& upstream, const Sending& sending);
+  void add_origins_behind(const Connection& ingress, const Sending& sending, std::vector<Origin>& origins);
   Origin origin_of(const Connection& ingress, std::uint64_t position);
   const Connection* relay_of(const Connection& accepted);
   bool may_be_a_fronts_own(const Connection& ingress);

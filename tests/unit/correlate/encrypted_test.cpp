@@ -85,6 +85,23 @@ TEST_F(EncryptedBackend, a_request_behind_the_handshake_belongs_to_the_turn_that
   EXPECT_EQ(way.origins.at(0).id, alice);
 }
 
+// A front may have connected long before anybody asked, and nothing tells when it went on behind its Finished.
+TEST_F(EncryptedBackend, whoever_came_while_the_turn_went_on_is_a_candidate) {
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  scene.send(upstream, 1, 7300, {});
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(mallory, 2, 300);
+  shake_hands();
+  turn(false, 7380);
+  request(7380);
+  response();
+  scene.pass(2'100 * kMs);
+  ASSERT_EQ(scene.settled().provenance.origins.size(), 2u);
+  EXPECT_EQ(scene.settled().provenance.origins[1].id, mallory);
+}
+
 TEST_F(EncryptedBackend, its_own_session_is_told_beside_the_way) {
   shake_hands();
   turn(false, 7300);
