@@ -53,7 +53,8 @@ void Correlator::handle(const Turn& event, Findings& out) {
   if (!connection) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   if (event.end_of_stream) connection->ended_ns = event.time_ns;
-  if (event.first_of_turn) connection->unanswered_ns = event.is_send ? 0 : event.time_ns;
+  if (event.is_send) connection->unanswered_ns = 0;
+  if (event.first_of_turn && !event.is_send) connection->unanswered_ns = event.time_ns;
   if (!event.is_send) {
     if (event.first_of_turn) note_receive(*connection, event);
     return;
@@ -104,10 +105,13 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
   if (connection && connection->role == Role::kEgress) connection->dials_tls = true;
   if (!connection || !serves_tls(*connection)) return;
   connections_.touch(*connection, event.actor, event.time_ns);
+  const bool was_established = connection->session.state == SessionState::kEstablished;
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
-  // Where the client speaks last (TLS 1.2 resumption, no tickets), a request may follow in the same turn.
-  const bool may_go_on = connection->session.state == SessionState::kEstablished && connection->unanswered_ns != 0;
-  if (may_go_on && connection->first_request_ns == 0) connection->first_request_ns = event.time_ns;
+  if (was_established || connection->session.state != SessionState::kEstablished) return;
+  // The first request may have been read together with the client's last handshake message: no turn of its own tells of it.
+  for (std::uint64_t* since_ns : {&connection->first_request_ns, &connection->unanswered_ns}) {
+    if (*since_ns == 0) *since_ns = event.time_ns;
+  }
 }
 
 void Correlator::handle(const PeerCertificate& event, Findings&) {

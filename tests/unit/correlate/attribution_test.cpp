@@ -45,11 +45,11 @@ TEST(Attribution, without_a_response_witness_every_open_client_is_a_candidate) {
   EXPECT_NE(way.attribution.confidence, Confidence::kExact);
 }
 
-TEST(Attribution, an_idle_client_that_never_sent_a_request_is_no_candidate) {
+TEST(Attribution, a_client_that_shook_hands_later_is_no_candidate) {
   Scene scene;
   const ConnectionId alice = scene.verified_client(40000, "alice");
-  scene.verified_client(40001, "idle");
   ask(scene, alice, 7000);
+  scene.verified_client(40001, "late");
   scene.pass(2'100 * kMs);
   EXPECT_EQ(scene.settled().provenance.attribution.candidates, 1u);
 }
@@ -58,6 +58,8 @@ TEST(Attribution, in_nginx_the_response_witness_outweighs_a_delayed_request) {
   Scene scene;
   const ConnectionId alice = scene.verified_client(40000, "alice");
   const ConnectionId bob = scene.verified_client(40001, "bob");
+  scene.receive(bob, 2, 300);
+  scene.send(bob, 2, 900, {});  // he has his answer
   scene.receive(alice, 2, 300);
   const auto [upstream, backend] = scene.upstream(5000);
   scene.send(upstream, 1, 7000, Witness{bob, 2, 300});  // a timer fired after bob was read from

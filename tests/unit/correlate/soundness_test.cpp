@@ -107,6 +107,20 @@ TEST(Soundness, a_request_in_the_turn_that_ends_the_handshake_makes_a_candidate)
   EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
 }
 
+// A server that reads ahead has the request in hand when the handshake ends; tickets are sent in between.
+TEST(Soundness, a_request_that_was_read_with_the_end_of_the_handshake_makes_a_candidate) {
+  Scene scene;
+  scene.make_proxy_unknown();
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  scene.receive(alice, 2, 300);
+  const ConnectionId mallory = scene.tls_client(40001);
+  scene.receive(mallory, 2, 300);
+  scene.send(mallory, 2, 900, {});
+  scene.finish_handshake(mallory, 0, std::nullopt);
+  ask_from(scene, {});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
 TEST(Soundness, a_server_that_a_process_dials_is_not_its_client) {
   Scene scene;
   for (const Role role : {Role::kEgress, Role::kUnknown}) {
