@@ -5,6 +5,7 @@
  */
 #include "kernel_types.h"
 
+#include "hit.bpf.h"
 #include "session.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -13,7 +14,7 @@
 SEC("uprobe")
 int on_handshake(struct pt_regs *ctx)
 {
-	if (observed(current_pid()))
+	if (take_hit(ctx) && observed(current_pid()))
 		enter_handshake(ctx->di, MTLSWATCH_DRIVER_HANDSHAKE);
 	return 0;
 }
@@ -21,7 +22,8 @@ int on_handshake(struct pt_regs *ctx)
 SEC("uretprobe")
 int on_handshake_return(struct pt_regs *ctx)
 {
-	leave_handshake((int)ctx->ax);
+	if (take_return_hit(ctx))
+		leave_handshake((int)ctx->ax);
 	return 0;
 }
 
@@ -30,7 +32,7 @@ int on_handshake_return(struct pt_regs *ctx)
 SEC("uprobe")
 int on_peek(struct pt_regs *ctx)
 {
-	if (observed(current_pid()))
+	if (take_hit(ctx) && observed(current_pid()))
 		enter_handshake(ctx->di, MTLSWATCH_DRIVER_PEEK);
 	return 0;
 }
@@ -38,7 +40,8 @@ int on_peek(struct pt_regs *ctx)
 SEC("uretprobe")
 int on_peek_return(struct pt_regs *ctx)
 {
-	leave_handshake((int)ctx->ax);
+	if (take_return_hit(ctx))
+		leave_handshake((int)ctx->ax);
 	return 0;
 }
 
@@ -47,7 +50,7 @@ int on_peek_return(struct pt_regs *ctx)
 SEC("uprobe")
 int on_read(struct pt_regs *ctx)
 {
-	if (observed(current_pid()))
+	if (take_hit(ctx) && observed(current_pid()))
 		enter_handshake(ctx->di, MTLSWATCH_DRIVER_READ);
 	return 0;
 }
@@ -55,7 +58,8 @@ int on_read(struct pt_regs *ctx)
 SEC("uprobe")
 int on_read_result(struct pt_regs *ctx)
 {
-	leave_handshake((int)ctx->ax);
+	if (take_return_hit(ctx))
+		leave_handshake((int)ctx->ax);
 	return 0;
 }
 
@@ -63,7 +67,8 @@ int on_read_result(struct pt_regs *ctx)
 SEC("uprobe")
 int on_bio_write(struct pt_regs *ctx)
 {
-	see_bytes_fed(ctx->si, (int)ctx->dx);
+	if (take_hit(ctx))
+		see_bytes_fed(ctx->si, (int)ctx->dx);
 	return 0;
 }
 
@@ -73,7 +78,7 @@ SEC("uprobe")
 int on_stream_read(struct pt_regs *ctx)
 {
 	__u64 address = 0;
-	if (!bpf_probe_read_user(&address, sizeof(address), (void *)ctx->dx))
+	if (take_hit(ctx) && !bpf_probe_read_user(&address, sizeof(address), (void *)ctx->dx))
 		see_bytes_fed(address, (int)ctx->si);
 	return 0;
 }
@@ -82,7 +87,8 @@ int on_stream_read(struct pt_regs *ctx)
 SEC("uprobe")
 int on_certificate(struct pt_regs *ctx)
 {
-	see_certificate(ctx->si, ctx->dx);
+	if (take_hit(ctx))
+		see_certificate(ctx->si, ctx->dx);
 	return 0;
 }
 
@@ -90,7 +96,8 @@ int on_certificate(struct pt_regs *ctx)
 SEC("uprobe")
 int on_verify_result(struct pt_regs *ctx)
 {
-	see_verify_result((int)ctx->ax);
+	if (take_return_hit(ctx))
+		see_verify_result((int)ctx->ax);
 	return 0;
 }
 
@@ -98,7 +105,8 @@ int on_verify_result(struct pt_regs *ctx)
 SEC("uprobe")
 int on_error(struct pt_regs *ctx)
 {
-	see_error((int)ctx->di, (int)ctx->si);
+	if (take_hit(ctx))
+		see_error((int)ctx->di, (int)ctx->si);
 	return 0;
 }
 
@@ -106,7 +114,8 @@ int on_error(struct pt_regs *ctx)
 SEC("uprobe")
 int on_error_legacy(struct pt_regs *ctx)
 {
-	see_error((int)ctx->di, (int)ctx->dx);
+	if (take_hit(ctx))
+		see_error((int)ctx->di, (int)ctx->dx);
 	return 0;
 }
 
@@ -114,7 +123,8 @@ int on_error_legacy(struct pt_regs *ctx)
 SEC("uprobe")
 int on_session_offered(struct pt_regs *ctx)
 {
-	see_session_offered(ctx->si, ctx->dx);
+	if (take_hit(ctx))
+		see_session_offered(ctx->si, ctx->dx);
 	return 0;
 }
 
@@ -122,7 +132,8 @@ int on_session_offered(struct pt_regs *ctx)
 SEC("uprobe")
 int on_session_stored(struct pt_regs *ctx)
 {
-	see_session_stored(ctx->si);
+	if (take_hit(ctx))
+		see_session_stored(ctx->si);
 	return 0;
 }
 
@@ -131,7 +142,8 @@ int on_session_stored(struct pt_regs *ctx)
 SEC("uprobe")
 int on_session_asked(struct pt_regs *ctx)
 {
-	see_session_asked(ctx->di);
+	if (take_hit(ctx))
+		see_session_asked(ctx->di);
 	return 0;
 }
 
@@ -139,7 +151,8 @@ int on_session_asked(struct pt_regs *ctx)
 SEC("uprobe")
 int on_session_taken(struct pt_regs *ctx)
 {
-	see_session_taken(ctx->di);
+	if (take_hit(ctx))
+		see_session_taken(ctx->di);
 	return 0;
 }
 
@@ -147,6 +160,7 @@ int on_session_taken(struct pt_regs *ctx)
 SEC("uprobe")
 int on_session_found(struct pt_regs *ctx)
 {
-	see_session_found(ctx->di);
+	if (take_hit(ctx))
+		see_session_found(ctx->di);
 	return 0;
 }

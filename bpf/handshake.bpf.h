@@ -47,6 +47,7 @@ static __always_inline void enter_handshake(__u64 ssl, __u32 driver)
 	thread->handshake_answered = thread->received_answered;
 	thread->taken_session = 0;
 	take_feed(thread);
+	thread->certificate_der = 0;
 }
 
 static __always_inline struct thread_state *thread_in_handshake(void)
@@ -182,11 +183,14 @@ static __always_inline void see_certificate(__u64 in, __u64 length)
 	__u32 index;
 	if (!thread)
 		return tell_late_certificate();
+	if (bpf_probe_read_user(&der, sizeof(der), (void *)in))
+		count_failure(MTLSWATCH_FAILURE_READ_CERTIFICATE);
+	if (der && der == thread->certificate_der)
+		return; /* two probes see this call: one file under two names, or a function and a call of it */
+	thread->certificate_der = der;
 	index = thread->certificates++;
 	if (index >= MTLSWATCH_CHAIN_CERTIFICATES)
 		return;
-	if (bpf_probe_read_user(&der, sizeof(der), (void *)in))
-		count_failure(MTLSWATCH_FAILURE_READ_CERTIFICATE);
 	emit_certificate(thread, index, der, length > 0xffffffff ? 0xffffffff : length);
 }
 

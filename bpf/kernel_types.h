@@ -106,8 +106,17 @@ struct sock_common {
 
 struct file_operations;
 
+struct inode {
+	unsigned long i_ino;
+};
+
 struct file {
 	const struct file_operations *f_op;
+	struct inode *f_inode;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
 };
 
 struct socket {

@@ -59,6 +59,7 @@ struct thread_state {
 	__s32 receive_result;
 	__u32 certificates;
 	__u32 handshake_flags; /* enum mtlswatch_handshake_flags */
+	__u64 certificate_der; /* address of the one last seen */
 	__u32 driver; /* enum mtlswatch_driver */
 	__u64 done_ssl; /* of the last handshake call, if that succeeded ... */
 	__u64 done_cookie; /* ... and its connection */
@@ -156,6 +157,23 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } failure_counters SEC(".maps") __weak;
+
+/* key: a uprobe's cookie without flags. Written at every hit, read and zeroed by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MTLSWATCH_PROBE_SLOTS * MTLSWATCH_PROBE_PURPOSES);
+	__type(key, __u32);
+	__type(value, struct mtlswatch_probe_hits);
+} probe_hits SEC(".maps") __weak;
+
+/* key: inode number of a TLS library whose own calls cannot be probed, value: unused. Written by the agent. Full: that
+ * library stays blind, and the agent says so. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MTLSWATCH_PROBE_SLOTS);
+	__type(key, __u64);
+	__type(value, __u8);
+} calling_files SEC(".maps") __weak;
 
 /* Set by the agent before load. */
 extern const volatile __u32 agent_pid; /* never observed */

@@ -226,6 +226,18 @@ struct mtlswatch_record_counter {
 	__u64 dropped; /* the ring was full */
 };
 
+/* Value of the per-CPU map probe_hits; key: slot * MTLSWATCH_PROBE_PURPOSES + purpose, as the agent numbers them. */
+struct mtlswatch_probe_hits {
+	__u64 count;
+	__u64 last_ns;
+};
+
+#define MTLSWATCH_PROBE_SLOTS 128 /* one for each probed library file */
+#define MTLSWATCH_PROBE_PURPOSES 32
+/* A uprobe's cookie is such a key, and this where the function is probed in the library that defines it: only calls that
+ * come from a file whose inode is in the map calling_files count. */
+#define MTLSWATCH_PROBE_ASKS_CALLER (1 << 16)
+
 /* Keys of the per-CPU map failure_counters: helpers that failed, by place. */
 enum mtlswatch_failure {
 	MTLSWATCH_FAILURE_CONNECTION_STATE = 0, /* bpf_sk_storage_get */

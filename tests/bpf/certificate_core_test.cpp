@@ -108,15 +108,27 @@ TEST_F(CertificateCore, copies_the_first_eight_of_a_chain_and_counts_the_others)
   const std::string der = der_of(100);
   const char* in = der.data();
   enter();
-  for (int index = 0; index < 10; ++index) certificate(&in, der.size());
+  for (int index = 0; index < 10; ++index, ++in) certificate(&in, der.size() - index);
   leave(1);
   const Records records = take();
   ASSERT_EQ(records.size(), 9u);
   for (std::uint32_t index = 0; index < 8; ++index) {
     EXPECT_EQ(records[index].as<mtlswatch_certificate>().index, index);
-    EXPECT_EQ(records[index].captured(), der);
+    EXPECT_EQ(records[index].captured(), der.substr(index));
   }
   EXPECT_EQ(records[8].as<mtlswatch_handshake>().certificates, 10u);
+}
+
+TEST_F(CertificateCore, takes_a_certificate_once_that_two_probes_see) {
+  const std::string der = der_of(100);
+  const char* in = der.data();
+  enter();
+  certificate(&in, der.size());
+  certificate(&in, der.size());
+  leave(1);
+  const Records records = take();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[1].as<mtlswatch_handshake>().certificates, 1u);
 }
 
 TEST_F(CertificateCore, begins_a_new_chain_with_each_handshake) {

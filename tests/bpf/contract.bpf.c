@@ -18,3 +18,4 @@ struct mtlswatch_certificate certificate;
 struct mtlswatch_session session;
 struct mtlswatch_process process;
 struct mtlswatch_record_counter record_counter;
+struct mtlswatch_probe_hits probe_hits;

@@ -74,6 +74,11 @@ Layout process_layout() {
   return {sizeof(This), {HEADER, AT(change), AT(parent_pid), AT(observed), AT(port), AT(reserved)}};
 }
 
+Layout probe_hits_layout() {
+  using This = mtlswatch_probe_hits;
+  return {sizeof(This), {AT(count), AT(last_ns)}};
+}
+
 Layout record_counter_layout() {
   using This = mtlswatch_record_counter;
   return {sizeof(This), {AT(submitted), AT(dropped)}};
@@ -93,6 +98,7 @@ const std::map<std::string, Layout>& layouts() {
       {"mtlswatch_session", session_layout()},
       {"mtlswatch_process", process_layout()},
       {"mtlswatch_record_counter", record_counter_layout()},
+      {"mtlswatch_probe_hits", probe_hits_layout()},
   };
   return table;
 }

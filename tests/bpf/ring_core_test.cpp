@@ -126,7 +126,8 @@ TEST_F(RingCore, drops_and_counts_by_kind_when_full) {
   const char* der = marker().data();
   enter();
   certificate(&der, 2048);
-  certificate(&der, 4096);
+  ++der;
+  certificate(&der, 4095);
   make_until_dropped(MTLSWATCH_KIND_HANDSHAKE, [&] {
     enter();
     leave(1);

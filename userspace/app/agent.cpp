@@ -58,7 +58,6 @@ Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel 
   }
   if (const Status status = agent->open_loop(); !status) return status.error();
   if (const Status status = agent->kernel_.attach(); !status) return status.error();
-  agent->watcher_.attach_system_libraries();
   if (const Status status = agent->scan(); !status) return status.error();
   if (const Status status = agent->open_introspection(); !status) return status.error();
   return agent;
@@ -164,14 +163,11 @@ void Agent::publish(std::uint64_t now_ns) {
 
 void Agent::look_into(std::uint64_t now_ns, bool is_last) {
   if (introspection_.turn(now_ns)) publish(now_ns);
-  if (auto loss = outputs_->loss(now_ns, is_last)) {
-    Report report(std::move(*loss));
+  for (auto& due : {outputs_->loss(now_ns, is_last), introspection_.identity_summary(now_ns, is_last), coverage_.turn(now_ns)}) {
+    if (!due) continue;
+    Report report(*due);
     on_report(report);
   }
-  auto summary = introspection_.identity_summary(now_ns, is_last);
-  if (!summary) return;
-  Report report(std::move(*summary));
-  on_report(report);
 }
 
 Status Agent::handle_signal(bool& stop) {
@@ -200,11 +196,11 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   if (connection) learn_of(*connection);
   const bool was_known = pipeline_.correlator().processes().is_known(header->pid);
   give_record(bytes);
+  if (watcher_.is_news_of_a_library(bytes)) want_scan(header->time_ns);
   const auto* process = header->kind == MTLSWATCH_KIND_PROCESS ? as<mtlswatch_process>(bytes) : nullptr;
   if (!process) return;
-  if (process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
   const bool is_new_worker = process->change == MTLSWATCH_PROCESS_FORK && (process->observed & MTLSWATCH_OBSERVED_BACKEND);
-  if (is_new_worker) want_scan(header->time_ns + kAfterListenNs);
+  if (is_new_worker || process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
   if (process->change != MTLSWATCH_PROCESS_EXEC) return;
   want_scan(header->time_ns + (process->observed ? kAfterListenNs : kAfterExecNs));
   if (!was_known) return;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "userspace/app/config_loader.h"
+#include "userspace/app/coverage_reporter.h"
 #include "userspace/app/introspection.h"
 #include "userspace/app/outputs.h"
 #include "userspace/app/pipeline.h"
@@ -73,6 +74,7 @@ class Agent {
   std::optional<RecordingWriter> recording_;
   Scrubber scrubber_;
   std::vector<std::uint8_t> scrubbed_;
+  CoverageReporter coverage_{watcher_};
   std::optional<RingReader> ring_;
   UniqueFd epoll_, timer_, signals_;
   std::uint64_t next_scan_ns_ = 0;  ///< 0: no scan is wanted

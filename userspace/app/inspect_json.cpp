@@ -10,7 +10,7 @@ using nlohmann::json;
 
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace); }
 
-json process_json(const ProcessFacts& facts) {
+json process_json(const ProcessFacts& facts, const std::vector<LibraryCoverage>& libraries) {
   json reasons = json::array();
   int score = 0;
   for (const DetectionClue& clue : facts.clues) {
@@ -20,6 +20,10 @@ json process_json(const ProcessFacts& facts) {
   if (!facts.front_reason.empty()) reasons.push_back(facts.front_reason);
   json listeners = json::array();
   for (const Endpoint& listener : facts.listeners) listeners.push_back(listener.text());
+  json paths = json::array();
+  for (const LibraryCoverage& library : libraries) {
+    if (is_used_by(library, facts.pid)) paths.push_back(library.path);
+  }
   return {{"pid", facts.pid},
           {"parent_pid", facts.parent_pid},
           {"name", facts.name},
@@ -31,24 +35,33 @@ json process_json(const ProcessFacts& facts) {
           {"score", score},
           {"reasons", reasons},
           {"listeners", listeners},
-          {"tls", {{"coverage", facts.tls_coverage}, {"reason", facts.tls_coverage_reason}}}};
+          {"tls", {{"coverage", facts.tls_coverage}, {"reason", facts.tls_coverage_reason}, {"libraries", paths}}}};
 }
 
-json library_json(const LibraryReport& library) {
-  json points = json::array();
-  for (const ProbePoint& point : library.plan.points) {
-    points.push_back({{"symbol", point.symbol},
-                      {"file_offset", point.file_offset},
-                      {"instruction", point.disassembly},
-                      {"emulated", point.instruction_class == InstructionClass::kEmulated}});
-  }
+json library_json(const LibraryCoverage& library) {
+  json probes = json::array();
   json unplaced = json::array();
-  for (const UnplacedSymbol& symbol : library.plan.unplaced) {
-    unplaced.push_back({{"symbol", symbol.symbol}, {"reason", symbol.reason}});
+  for (const ProbeCoverage& probe : library.probes) {
+    if (probe.placement.empty()) {
+      unplaced.push_back({{"symbol", probe.symbol}, {"reason", probe.missing}});
+      continue;
+    }
+    probes.push_back({{"symbol", probe.symbol},
+                      {"placement", probe.placement},
+                      {"file_offset", probe.file_offset},
+                      {"instruction", probe.instruction},
+                      {"emulated", probe.emulated}});
   }
-  return {{"path", library.display_path},   {"name", library.plan.name}, {"version", library.plan.version},
-          {"build_id", library.plan.build_id}, {"probes", points},          {"unplaced", unplaced},
-          {"failure", library.failure}};
+  return {{"path", library.path},
+          {"name", library.name},
+          {"version", library.version},
+          {"build_id", library.build_id},
+          {"coverage", library.state},
+          {"cannot_see", library.cannot_see},
+          {"cost", library.cost},
+          {"processes", library.pids},
+          {"probes", probes},
+          {"unplaced", unplaced}};
 }
 
 }  // namespace
@@ -65,11 +78,11 @@ std::string checks_json(const std::vector<EnvironmentCheck>& checks) {
   return dump({{"checks", rows}});
 }
 
-std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryReport>& libraries) {
+std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries) {
   json rows = json::array();
-  for (const auto& [pid, facts] : processes) rows.push_back(process_json(facts));
+  for (const auto& [pid, facts] : processes) rows.push_back(process_json(facts, libraries));
   json files = json::array();
-  for (const LibraryReport& library : libraries) files.push_back(library_json(library));
+  for (const LibraryCoverage& library : libraries) files.push_back(library_json(library));
   return dump({{"processes", rows}, {"libraries", files}});
 }
 

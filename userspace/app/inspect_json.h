@@ -15,6 +15,6 @@ namespace mtlswatch {
 std::string checks_json(const std::vector<EnvironmentCheck>& checks);
 
 /// {"processes": [{"pid", "name", "executable", "backend", "front", "score", "reasons", ...}], "libraries": [...]}
-std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryReport>& libraries);
+std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries);
 
 }  // namespace mtlswatch

@@ -130,7 +130,7 @@ std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const 
   for (const BackendConfig& backend : sources_.config.backends) facts.configured_backends.push_back(backend.name);
   for (const auto& [pid, time_ns] : forwarding_) facts.forwarding.insert(pid);
   facts.return_probes_are_safe = return_probes_are_safe_;
-  for (const LibraryReport& library : sources_.watcher.libraries()) facts.libraries_attached += library.attachment.attached > 0;
+  for (const LibraryCoverage& library : sources_.watcher.libraries().coverage()) facts.libraries_attached += library.state != "blind";
   const Earlier earlier = earlier_.empty() ? Earlier{} : earlier_.front();
   facts.lost_lately = lost_in_sensor(status) - earlier.lost;
   facts.outputs_lost_lately = lost_by_outputs(status.outputs) - earlier.outputs_lost;
@@ -186,7 +186,7 @@ std::string Introspection::answer_status() const {
 }
 
 std::string Introspection::answer_targets() const {
-  std::string json = targets_json(sources_.watcher.processes(), sources_.watcher.libraries());
+  std::string json = targets_json(sources_.watcher.processes(), sources_.watcher.libraries().coverage());
   std::erase(json, '\n');  // between values only: within texts they are escaped
   return json;
 }

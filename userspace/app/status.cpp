@@ -45,11 +45,10 @@ std::string library_label(const std::string& name, const AgentStatus& status) {
 }
 
 void count_libraries(const Watcher& watcher, AgentStatus& status) {
-  for (const LibraryReport& library : watcher.libraries()) {
-    const char* state = "attached";
-    if (!library.attachment.failures.empty()) state = "partly";
-    if (library.attachment.attached == 0) state = library.failure.empty() ? "failed" : "unsupported";
-    ++status.libraries[{library_label(library.plan.name, status), state}];
+  for (const LibraryCoverage& library : watcher.libraries().coverage()) {
+    const bool is_analysed = !library.probes.empty();
+    const std::string state = library.state != "blind" ? library.state : is_analysed ? "failed" : "unsupported";
+    ++status.libraries[{library_label(library.name, status), state}];
   }
   for (const char* state : {"attached", "partly", "failed", "unsupported"}) status.libraries.try_emplace({"other", state}, 0);
 }

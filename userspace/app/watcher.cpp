@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <set>
 
+#include "userspace/app/host.h"
 #include "userspace/decode/record_events.h"
 
 namespace mtlswatch {
@@ -25,18 +26,6 @@ constexpr const char* kSystemLibraries[] = {
     "/lib/libssl.so.3",                      "/lib/libssl.so.1.1",
 };
 
-std::string coverage_of(const LibraryReport& library, std::string& reason) {
-  if (!library.failure.empty()) {
-    reason = library.failure;
-    return "blind";
-  }
-  for (const UnplacedSymbol& symbol : library.plan.unplaced) reason += symbol.symbol + ": " + symbol.reason + "; ";
-  for (const std::string& failure : library.attachment.failures) reason += failure + "; ";
-  if (reason.size() > 2) reason.resize(reason.size() - 2);
-  if (library.attachment.attached == 0) return "blind";
-  return library.attachment.failures.empty() ? "attached" : "partly";
-}
-
 }  // namespace
 
 Result<Watcher::News> Watcher::scan(bool is_dry) {
@@ -44,10 +33,13 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
   std::vector<ProcessFacts> found = discovery_.scan(config_, listeners_);
   std::erase_if(found, [](const ProcessFacts& facts) { return facts.pid == static_cast<std::uint32_t>(getpid()); });  // it listens too
   News news;
+  libraries_.begin_scan();
+  if (!is_dry) use_system_libraries();
   for (ProcessFacts& facts : found) {
     cover(facts, is_dry);
     if (learn(facts)) news.processes.push_back(facts);
   }
+  libraries_.end_scan(boottime_ns());
   if (!is_dry) {
     if (const Status status = observe(found); !status) return status.error();
   }
@@ -62,7 +54,20 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
   return news;
 }
 
-std::optional<ProcessFacts> Watcher::examine(std::uint32_t pid) { return discovery_.examine(pid, config_, listeners_); }
+std::optional<ProcessFacts> Watcher::examine(std::uint32_t pid) {
+  auto facts = discovery_.examine(pid, config_, listeners_);
+  if (facts) cover(*facts, false);
+  return facts;
+}
+
+bool Watcher::is_news_of_a_library(std::span<const std::uint8_t> record) const {
+  constexpr std::uint8_t kHandshakeRecord = 22;
+  if (record.size() < sizeof(mtlswatch_io) + 2) return false;
+  const auto& io = *reinterpret_cast<const mtlswatch_io*>(record.data());
+  if (io.header.kind != MTLSWATCH_KIND_IO || (io.flags & MTLSWATCH_IO_SEND) != 0 || io.turn != 1) return false;
+  const std::uint8_t* data = record.data() + sizeof(mtlswatch_io);
+  return io.captured_bytes >= 2 && data[0] == kHandshakeRecord && data[1] == 3 && discovery_.may_have_loaded(io.header.pid);
+}
 
 Status Watcher::read_listeners() {
   const auto bytes = kernel_.read_listeners();
@@ -96,11 +101,12 @@ Status Watcher::observe(std::vector<ProcessFacts> found) {
   return Done{};
 }
 
-// A proxy that starts later is probed from its first handshake on, if it uses a library of the system.
-void Watcher::attach_system_libraries() {
+// A proxy that starts later is probed from its first handshake on, if it uses a library of the system, also one that was
+// replaced meanwhile.
+void Watcher::use_system_libraries() {
   for (const char* path : kSystemLibraries) {
     struct stat file {};
-    if (::stat(path, &file) == 0) attach({path, file.st_dev, file.st_ino, path}, false);
+    if (::stat(path, &file) == 0) libraries_.use({path, file.st_dev, file.st_ino, path}, 0, {}, false);
   }
 }
 
@@ -113,36 +119,21 @@ void Watcher::forget_uninteresting() {
   }
 }
 
+std::string Watcher::own_library() {
+  for (const std::string path : kSystemLibraries) {
+    if (path.ends_with(".so.3") && ::access(path.c_str(), R_OK) == 0) return path;
+  }
+  return {};
+}
+
 void Watcher::cover(ProcessFacts& facts, bool is_dry) {
   for (const TlsLibrary& library : discovery_.tls_libraries(facts.pid)) {
-    std::string reason;
-    const std::string coverage = coverage_of(attach(library, is_dry), reason);
+    std::vector<TlsLibrary> definers;
+    if (libraries_.needs_definers(library)) definers = discovery_.crypto_libraries(facts.pid);
+    const auto [coverage, reason] = libraries_.use(library, facts.pid, definers, is_dry);
     if (facts.tls_coverage.empty() || facts.tls_coverage == "attached") facts.tls_coverage = coverage;
     if (!reason.empty()) facts.tls_coverage_reason = reason;
   }
-}
-
-const LibraryReport& Watcher::attach(const TlsLibrary& library, bool is_dry) {
-  const auto [entry, is_new] = library_index_.try_emplace({library.device, library.inode}, libraries_.size());
-  if (!is_new) return libraries_[entry->second];
-  LibraryReport report;
-  report.display_path = library.display_path;
-  auto plan = analyse_library(library.path);
-  if (plan) {
-    report.plan = std::move(*plan);
-    if (is_dry) {
-      report.attachment.attached = report.plan.points.size();
-    } else {
-      report.attachment = kernel_.attach_library(report.plan, library.path, return_probes_are_safe_);
-    }
-    spdlog::info("{}: {} probes of {} attached", library.display_path, report.attachment.attached,
-                 report.plan.points.size());
-  } else {
-    report.failure = plan.error().message;
-    spdlog::warn("{}: cannot be probed: {}", library.display_path, report.failure);
-  }
-  libraries_.push_back(std::move(report));
-  return libraries_.back();
 }
 
 Result<std::vector<std::uint8_t>> Watcher::mark_older_connections() {

@@ -10,6 +10,7 @@
 
 #include "userspace/model/address.h"
 #include "userspace/model/certificate.h"
+#include "userspace/model/coverage.h"
 #include "userspace/model/events.h"
 #include "userspace/model/hello.h"
 #include "userspace/model/http.h"
@@ -204,6 +205,7 @@ struct AgentReport {
   std::vector<ProcessFacts> processes;  ///< agent-coverage, agent-ready: what is watched
   std::vector<IdentitySeen> identities;  ///< identity-summary: the most frequent clients
   std::uint64_t identities_known = 0;    ///< identity-summary: how many there are
+  std::vector<LibraryCoverage> libraries;  ///< agent-coverage: what can be seen of them, and what cannot
 };
 
 using Report = std::variant<HandshakeReport, RequestReport, AgentReport, AlertReport>;

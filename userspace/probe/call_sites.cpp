@@ -50,6 +50,11 @@ bool looks_like_call(const CodeSection& section, std::size_t at, const Import& i
   return (second == 0x15 || second == 0x25) && contains(import.slots, relative_target(section, at + 2));
 }
 
+// Whether the four bytes at this place, read as a displacement, name a slot: `mov slot(%rip), %reg` and the like.
+bool names_slot(const CodeSection& section, std::size_t at, const Import& import) {
+  return at + 4 <= section.bytes.size() && contains(import.slots, relative_target(section, at));
+}
+
 // Target of the bytes at this place, read as jmp rel32 or jcc rel32.
 std::optional<std::uint64_t> long_jump_target(const CodeSection& section, std::size_t at) {
   const Bytes bytes = section.bytes;
@@ -80,15 +85,32 @@ CallSites CodeReader::find_calls(const Import& import) {
   for (const CodeSection& section : image_->code()) {
     if (section.linkage) continue;
     for (std::size_t at = 0; at < section.bytes.size(); ++at) {
-      if (!looks_like_call(section, at, import)) continue;
-      if (sites.confirmed.size() + sites.unconfirmed.size() == kCandidates) return sites;
-      const std::uint64_t address = section.address + at;
-      const auto call = confirm(address);
-      if (call) sites.confirmed.push_back(*call);
-      if (!call) sites.unconfirmed.push_back(address);
+      if (looks_like_call(section, at, import)) {
+        if (sites.confirmed.size() + sites.unconfirmed.size() == kCandidates) return sites;
+        note_call(section.address + at, sites);
+      } else if (names_slot(section, at, import)) {
+        sites.address_is_taken |= at < 2 || !looks_like_call(section, at - 2, import);
+      }
     }
   }
   return sites;
+}
+
+CallSites CodeReader::find_calls(const Import& import, std::uint64_t low, std::uint64_t high) {
+  CallSites sites;
+  const CodeSection* section = image_->code_at(low);
+  if (section == nullptr) return sites;
+  for (std::uint64_t address = low; address < std::min(high, section->end()); ++address) {
+    if (looks_like_call(*section, address - section->address, import)) note_call(address, sites);
+    if (sites.confirmed.size() + sites.unconfirmed.size() == kCandidates) break;
+  }
+  return sites;
+}
+
+void CodeReader::note_call(std::uint64_t address, CallSites& sites) {
+  const auto call = confirm(address);
+  if (call) sites.confirmed.push_back(*call);
+  if (!call) sites.unconfirmed.push_back(address);
 }
 
 std::optional<Instruction> CodeReader::confirm(std::uint64_t address) {

@@ -15,10 +15,10 @@
 
 namespace mtlswatch {
 
-/// The ways by which this image reaches a function of another library.
+/// The ways by which this image reaches a function.
 struct Import {
   std::vector<std::uint64_t> slots;  ///< GOT slots that hold its address
-  std::vector<std::uint64_t> stubs;  ///< PLT entries that jump through one of them
+  std::vector<std::uint64_t> stubs;  ///< PLT entries that jump through one of them; or the function, where it is linked in
 };
 
 Import find_import(const ElfImage& image, const std::string& symbol);
@@ -26,6 +26,7 @@ Import find_import(const ElfImage& image, const std::string& symbol);
 struct CallSites {
   std::vector<Instruction> confirmed;      ///< calls and tail jumps, ascending
   std::vector<std::uint64_t> unconfirmed;  ///< bytes that look like one, but no instruction was found to begin there
+  bool address_is_taken = false;           ///< it may be called through a register too, which no fixed place shows
 };
 
 /// Disassembles one image on demand, each function once, and never more than a fixed amount of it: the file may be
@@ -38,6 +39,8 @@ class CodeReader {
   /// A probe in the middle of an instruction would corrupt the process, so bytes that look like a call are confirmed
   /// by disassembling from the start of their function.
   CallSites find_calls(const Import& import);
+  /// Those from within [low, high).
+  CallSites find_calls(const Import& import, std::uint64_t low, std::uint64_t high);
 
   /// First emulated instruction at or after from that is reached from there in a straight line, and from nowhere else,
   /// before any register of kept (RegisterBits) changes.
@@ -51,6 +54,7 @@ class CodeReader {
 
  private:
   const std::vector<Instruction>& function_around(std::uint64_t address);
+  void note_call(std::uint64_t address, CallSites& sites);
   std::optional<Instruction> confirm(std::uint64_t address);
   /// Lowest address from low to high that a jump with a fixed target leads to; UINT64_MAX if none does.
   std::uint64_t first_jump_target(std::uint64_t low, std::uint64_t high);

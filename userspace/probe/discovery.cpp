@@ -168,7 +168,7 @@ ProcessFacts Discovery::Judgement::judge(const ProcessEntry& entry) {
   if (evidence.listens || !facts.backend.empty()) {
     const Findings& tls = discovery_.tls(entry);
     if (!tls.blind_reason.empty()) facts.tls_coverage = "blind";
-    facts.tls_coverage_reason = tls.blind_reason;
+    facts.tls_coverage_reason = tls.blind_reason;  // what is linked in and cannot be probed at all
   }
   return facts;
 }
@@ -184,7 +184,7 @@ bool Discovery::Judgement::tree_listens(const ProcessEntry& entry) const {
 
 bool Discovery::Judgement::is_interesting(const ProcessEntry& entry, const ProcessFacts& facts) const {
   if (!facts.backend.empty()) return true;
-  return tree_listens(entry) && (facts.front || !facts.known_proxy.empty() || !discovery_.tls_libraries(facts.pid).empty());
+  return tree_listens(entry) && (facts.front || !facts.known_proxy.empty() || discovery_.may_end_tls(facts.pid));
 }
 
 Discovery::Discovery(ProcReader reader) : table_(std::move(reader)) {}
@@ -216,6 +216,23 @@ std::vector<TlsLibrary> Discovery::tls_libraries(std::uint32_t pid) const {
   return found == findings_.end() ? std::vector<TlsLibrary>{} : found->second.libraries;
 }
 
+bool Discovery::may_end_tls(std::uint32_t pid) const {
+  const auto found = findings_.find(pid);
+  return found != findings_.end() && (found->second.is_unsupported || !found->second.libraries.empty());
+}
+
+bool Discovery::may_have_loaded(std::uint32_t pid) const {
+  const auto found = findings_.find(pid);
+  if (found == findings_.end() || !found->second.libraries.empty() || !found->second.tls_virtual_bytes) return false;
+  const auto stat = table_.reader().stat(pid);
+  return stat && stat->virtual_bytes != found->second.tls_virtual_bytes;
+}
+
+std::vector<TlsLibrary> Discovery::crypto_libraries(std::uint32_t pid) const {
+  auto found = table_.reader().crypto_libraries(pid);
+  return found ? std::move(*found) : std::vector<TlsLibrary>{};
+}
+
 Discovery::Findings& Discovery::findings(const ProcessEntry& entry) {
   Findings& findings = findings_[entry.facts.pid];
   if (findings.start_time_ticks != entry.facts.start_time_ticks || findings.image != entry.image) {
@@ -242,11 +259,13 @@ const Discovery::Findings& Discovery::tls(const ProcessEntry& entry) {
   if (known.tls_virtual_bytes == entry.virtual_bytes) return known;
   known.tls_virtual_bytes = entry.virtual_bytes;
   known.blind_reason.clear();
+  known.is_unsupported = false;
   const auto libraries = table_.reader().tls_libraries(entry.facts.pid);
   known.libraries = libraries ? *libraries : std::vector<TlsLibrary>{};
   if (!libraries) known.blind_reason = libraries.error().message;
   if (!libraries || !known.libraries.empty() || entry.executable == FileIdentity{}) return known;
   const EmbeddedTls embedded = embedded_tls(entry, known.blind_reason);
+  known.is_unsupported = !blindness_reason(embedded).empty();
   if (embedded == EmbeddedTls::kOpenssl) {
     known.libraries.push_back({table_.reader().path(entry.facts.pid, "exe"), entry.executable.device,
                                entry.executable.inode, entry.facts.executable});

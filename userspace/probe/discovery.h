@@ -35,6 +35,12 @@ class Discovery {
   /// Libraries to probe for a process that scan or examine has returned; its executable itself where OpenSSL is linked
   /// in.
   std::vector<TlsLibrary> tls_libraries(std::uint32_t pid) const;
+  /// Whether such a process has a TLS implementation, one that can be probed or one that cannot.
+  bool may_end_tls(std::uint32_t pid) const;
+  /// Whether a process that had no TLS library may have loaded one since it was looked at. One read of its stat.
+  bool may_have_loaded(std::uint32_t pid) const;
+  /// Every libcrypto that the process maps, read now.
+  std::vector<TlsLibrary> crypto_libraries(std::uint32_t pid) const;
 
   const ProcessTable& processes() const { return table_; }
 
@@ -48,6 +54,7 @@ class Discovery {
     std::optional<std::uint64_t> tls_virtual_bytes;  ///< when the libraries were read
     std::vector<TlsLibrary> libraries;
     std::string blind_reason;
+    bool is_unsupported = false;  ///< by an implementation that cannot be probed
   };
   class Judgement;
 

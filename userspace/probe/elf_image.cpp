@@ -253,13 +253,13 @@ const CodeSection* ElfImage::code_at(std::uint64_t address) const {
   return nullptr;
 }
 
-std::optional<std::uint64_t> ElfImage::function(const std::string& symbol) const {
+std::optional<ElfImage::Function> ElfImage::function(const std::string& symbol) const {
   for (const SymbolTable& table : symbol_tables_) {
     for (std::size_t i = 0; i < table.count; ++i) {
       GElf_Sym entry = {};
       if (gelf_getsym(table.symbols, static_cast<int>(i), &entry) == nullptr) break;
       if (GELF_ST_TYPE(entry.st_info) != STT_FUNC || entry.st_shndx == SHN_UNDEF || entry.st_value == 0) continue;
-      if (string_at(table.strings, entry.st_name) == symbol) return entry.st_value;
+      if (string_at(table.strings, entry.st_name) == symbol) return Function{entry.st_value, entry.st_size};
     }
   }
   return std::nullopt;

@@ -33,6 +33,11 @@ class ElfImage {
   /// Errors: not a regular file, not a little-endian ELF64 for x86-64, no section headers, too large.
   static Result<ElfImage> open(const std::string& path);
 
+  struct Function {
+    std::uint64_t address = 0;
+    std::uint64_t bytes = 0;  ///< 0: not told
+  };
+
   /// SONAME, else the last component of the path; printable ASCII.
   const std::string& name() const { return name_; }
   /// Lower-case hex, as tools print it; empty if there is none.
@@ -46,7 +51,7 @@ class ElfImage {
   const std::vector<std::uint64_t>& function_starts() const { return function_starts_; }
 
   /// Address of a function that this image defines (.dynsym first, then .symtab).
-  std::optional<std::uint64_t> function(const std::string& symbol) const;
+  std::optional<Function> function(const std::string& symbol) const;
   /// GOT slots that the dynamic linker fills with the symbol's address.
   std::vector<std::uint64_t> slots(const std::string& symbol) const;
   /// Where the address lies in the file, which is what a perf uprobe takes; nothing if no executable segment holds it.

@@ -73,6 +73,12 @@ bool contains(int fd, const Section* section, const std::vector<std::string_view
   return false;
 }
 
+const Section* ending(const std::vector<Section>& sections, std::string_view end) {
+  const auto found =
+      std::find_if(sections.begin(), sections.end(), [&](const auto& section) { return section.name.ends_with(end); });
+  return found == sections.end() ? nullptr : &*found;
+}
+
 const Section* named(const std::vector<Section>& sections, std::string_view name) {
   const auto found =
       std::find_if(sections.begin(), sections.end(), [&](const auto& section) { return section.name == name; });
@@ -88,13 +94,18 @@ Result<EmbeddedTls> find_embedded_tls(const std::string& path) {
   if (::fstat(fd.get(), &file) != 0 || !S_ISREG(file.st_mode)) return Error{path + ": not a regular file"};
   const auto sections = read_sections(fd.get(), path);
   if (!sections) return sections.error();
-  if (named(*sections, ".go.buildinfo") || named(*sections, ".note.go.buildid")) return EmbeddedTls::kGo;
+  if (named(*sections, ".go.buildinfo") || named(*sections, ".note.go.buildid")) {
+    const Section* functions = ending(*sections, ".gopclntab");  // names all functions, also of a stripped program
+    const bool has_tls = functions == nullptr || contains(fd.get(), functions, {"crypto/tls.(*Conn)"});
+    return has_tls ? EmbeddedTls::kGo : EmbeddedTls::kNone;
+  }
   const Section* constants = named(*sections, ".rodata");
   if (contains(fd.get(), constants, {"(compatible; BoringSSL)", "/boringssl/src/"})) return EmbeddedTls::kBoringssl;
   static constexpr std::string_view kHandshake("\0SSL_do_handshake\0", 18);
   for (const char* table : {".dynstr", ".strtab"}) {
     if (contains(fd.get(), named(*sections, table), {kHandshake})) return EmbeddedTls::kOpenssl;
   }
+  if (contains(fd.get(), constants, {"ssl/statem/statem_srvr.c"})) return EmbeddedTls::kNamelessOpenssl;
   if (contains(fd.get(), constants, {"/rustls-0.", "/rustls/src/"})) return EmbeddedTls::kRustls;
   return EmbeddedTls::kNone;
 }
@@ -107,6 +118,8 @@ std::string blindness_reason(EmbeddedTls tls) {
       return "BoringSSL is linked in: its handshakes cannot be observed";
     case EmbeddedTls::kRustls:
       return "rustls is linked in: its handshakes cannot be observed";
+    case EmbeddedTls::kNamelessOpenssl:
+      return "OpenSSL is linked in and stripped: its functions cannot be found";
     case EmbeddedTls::kNone:
     case EmbeddedTls::kOpenssl:
       break;

@@ -12,6 +12,7 @@ namespace mtlswatch {
 enum class EmbeddedTls {
   kNone,
   kOpenssl,    ///< linked in, with a symbol table that names its functions: can be probed
+  kNamelessOpenssl,  ///< linked in, and stripped
   kGo,         ///< a Go program: crypto/tls
   kBoringssl,  ///< OpenSSL's names, other insides and no stable verify call
   kRustls,

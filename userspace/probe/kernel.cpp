@@ -8,10 +8,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <iterator>
 
 #include "mtlswatch.skel.h"
 #include "userspace/base/unique_fd.h"
@@ -48,22 +48,8 @@ std::uint64_t count_entries(const bpf_map* map) {
   return count;
 }
 
-template <typename Programs>
-bpf_program* program_for(const Programs& programs, ProbePurpose purpose, bool with_return_probes) {
-  switch (purpose) {
-    case ProbePurpose::kHandshakeEntry: return programs.on_handshake;
-    case ProbePurpose::kHandshakeReturn: return with_return_probes ? programs.on_handshake_return : nullptr;
-    case ProbePurpose::kCertificate: return programs.on_certificate;
-    case ProbePurpose::kVerifyResult: return programs.on_verify_result;
-    case ProbePurpose::kError: return programs.on_error;
-    case ProbePurpose::kErrorLegacy: return programs.on_error_legacy;
-    case ProbePurpose::kSessionOffered: return programs.on_session_offered;
-    case ProbePurpose::kSessionStored: return programs.on_session_stored;
-    case ProbePurpose::kSessionFound: return programs.on_session_found;
-    case ProbePurpose::kSessionAsked: return programs.on_session_asked;
-    case ProbePurpose::kSessionTaken: return programs.on_session_taken;
-  }
-  return nullptr;
+std::uint32_t probe_key(std::uint32_t slot, ProbePurpose purpose) {
+  return slot * MTLSWATCH_PROBE_PURPOSES + static_cast<std::uint32_t>(purpose);
 }
 
 }  // namespace
@@ -106,34 +92,85 @@ Status Kernel::attach() {
   return Done{};
 }
 
-LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes) {
+bpf_program* Kernel::program_for(ProbePurpose purpose) const {
+  const auto& programs = skeleton_->progs;
+  switch (purpose) {
+    case ProbePurpose::kHandshakeEntry: return programs.on_handshake;
+    case ProbePurpose::kHandshakeReturn: return programs.on_handshake_return;
+    case ProbePurpose::kCertificate: return programs.on_certificate;
+    case ProbePurpose::kVerifyResult: return programs.on_verify_result;
+    case ProbePurpose::kError: return programs.on_error;
+    case ProbePurpose::kErrorLegacy: return programs.on_error_legacy;
+    case ProbePurpose::kSessionOffered: return programs.on_session_offered;
+    case ProbePurpose::kSessionStored: return programs.on_session_stored;
+    case ProbePurpose::kSessionFound: return programs.on_session_found;
+    case ProbePurpose::kSessionAsked: return programs.on_session_asked;
+    case ProbePurpose::kSessionTaken: return programs.on_session_taken;
+  }
+  return nullptr;
+}
+
+Result<Kernel::Link> Kernel::attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie) {
+  LIBBPF_OPTS(bpf_uprobe_opts, options);
+  options.retprobe = point.placement == ProbePlacement::kFunctionReturn;
+  options.bpf_cookie = cookie;
+  Link link(bpf_program__attach_uprobe_opts(program_for(point.purpose), -1, path.c_str(), point.file_offset, &options));
+  if (!link) return system_error(point.symbol, errno);
+  return link;
+}
+
+std::optional<std::uint32_t> Kernel::take_slot() {
+  for (std::uint32_t slot = 0; slot < MTLSWATCH_PROBE_SLOTS; ++slot) {
+    if (library_links_.try_emplace(slot).second) return slot;
+  }
+  return std::nullopt;
+}
+
+LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes,
+                                         bool asks_caller) {
   LibraryAttachment result;
-  std::vector<Link> links;
-  // Without the certificates, a handshake with one would look like a handshake without: then nothing is said of it.
-  bool sees_certificates = false, misses_certificates = false;
+  result.slot = take_slot();
   for (const ProbePoint& point : plan.points) {
-    bpf_program* program = program_for(skeleton_->progs, point.purpose, with_return_probes);
-    if (!program) {
-      result.failures.push_back(point.symbol + ": return probes are not safe on this kernel");
-      continue;
+    std::string& failure = result.failures.emplace_back();
+    if (!result.slot) {
+      failure = point.symbol + ": too many libraries are probed";
+    } else if (point.placement == ProbePlacement::kFunctionReturn && !with_return_probes) {
+      failure = point.symbol + ": return probes are not safe on this kernel";
+    } else {
+      auto link = attach_point(point, path, probe_key(*result.slot, point.purpose) | (asks_caller ? MTLSWATCH_PROBE_ASKS_CALLER : 0));
+      if (link) library_links_[*result.slot].push_back(std::move(*link));
+      if (!link) failure = link.error().message;
     }
-    LIBBPF_OPTS(bpf_uprobe_opts, options);
-    options.retprobe = point.placement == ProbePlacement::kFunctionReturn;
-    Link link(bpf_program__attach_uprobe_opts(program, -1, path.c_str(), point.file_offset, &options));
-    (link ? sees_certificates : misses_certificates) |= point.purpose == ProbePurpose::kCertificate;
-    if (!link) {
-      result.failures.push_back(system_error(point.symbol, errno).message);
-      continue;
-    }
-    ++result.attached;
-    links.push_back(std::move(link));
+    result.attached += failure.empty();
   }
-  if (!sees_certificates || misses_certificates) {
-    result.attached = 0;
-    return result;
-  }
-  std::move(links.begin(), links.end(), std::back_inserter(library_links_));
   return result;
+}
+
+void Kernel::detach_library(std::uint32_t slot) {
+  library_links_.erase(slot);
+  const std::vector<mtlswatch_probe_hits> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  for (std::uint32_t purpose = 0; purpose < MTLSWATCH_PROBE_PURPOSES; ++purpose) {
+    const std::uint32_t key = slot * MTLSWATCH_PROBE_PURPOSES + purpose;
+    bpf_map_update_elem(bpf_map__fd(skeleton_->maps.probe_hits), &key, none.data(), BPF_ANY);
+  }
+}
+
+ProbeHits Kernel::hits(std::uint32_t slot, ProbePurpose purpose) const {
+  const std::uint32_t key = probe_key(slot, purpose);
+  std::vector<mtlswatch_probe_hits> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  ProbeHits sum;
+  if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.probe_hits), &key, values.data()) != 0) return sum;
+  for (const mtlswatch_probe_hits& value : values) {
+    sum.count += value.count;
+    sum.last_ns = std::max<std::uint64_t>(sum.last_ns, value.last_ns);
+  }
+  return sum;
+}
+
+Status Kernel::add_calling_file(std::uint64_t inode) {
+  const std::uint8_t present = 1;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.calling_files), &inode, &present, BPF_ANY) == 0) return Done{};
+  return system_error("note a calling library", errno);
 }
 
 Result<std::vector<std::uint8_t>> Kernel::run_iterator(bpf_program* program, const char* name) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,8 +27,15 @@ struct KernelOptions {
 
 /// What one library's probes came to.
 struct LibraryAttachment {
+  std::optional<std::uint32_t> slot;  ///< for detach_library and hits; nothing is attached without one
   std::size_t attached = 0;
-  std::vector<std::string> failures;  ///< "SSL_do_handshake: Permission denied"
+  std::vector<std::string> failures;  ///< by point of the plan; empty: attached
+};
+
+/// How often probes of one purpose have fired in one library, in whatever process.
+struct ProbeHits {
+  std::uint64_t count = 0;
+  std::uint64_t last_ns = 0;  ///< 0: never
 };
 
 /// Sums over CPUs of what the kernel side counts.
@@ -48,7 +57,12 @@ class Kernel {
   Status attach();
 
   /// Puts the plan's probes into the file at path, for every process that maps it. A point that fails is a line.
-  LibraryAttachment attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes);
+  /// asks_caller: only calls that come from a file of add_calling_file count.
+  LibraryAttachment attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes,
+                                   bool asks_caller = false);
+  void detach_library(std::uint32_t slot);
+  ProbeHits hits(std::uint32_t slot, ProbePurpose purpose) const;
+  Status add_calling_file(std::uint64_t inode);
 
   /// Runs an iterator; its records are handed over whole. Listeners first: the connections' roles rest on them.
   Result<std::vector<std::uint8_t>> read_listeners();
@@ -72,10 +86,13 @@ class Kernel {
   };
   using Link = std::unique_ptr<bpf_link, Destroy>;
   explicit Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton);
+  bpf_program* program_for(ProbePurpose purpose) const;
+  Result<Link> attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie);
+  std::optional<std::uint32_t> take_slot();
   Result<std::vector<std::uint8_t>> run_iterator(bpf_program* program, const char* name);
 
   std::unique_ptr<mtlswatch_bpf, Destroy> skeleton_;
-  std::vector<Link> library_links_;
+  std::map<std::uint32_t, std::vector<Link>> library_links_;  ///< by slot
 };
 
 }  // namespace mtlswatch

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,7 @@ enum class ProbePurpose : std::uint8_t {
 /// How a point relates to the function it observes.
 enum class ProbePlacement : std::uint8_t {
   kCallSite,        ///< on an instruction of this library that calls it
+  kStub,            ///< on this library's PLT stub of it, where call sites are many
   kAfterCall,       ///< behind such a call: the result is in eax, an entry probe reads it
   kFunctionEntry,   ///< in its prologue: every caller is seen, in the library or not
   kFunctionReturn,  ///< a return probe; the offset is that of the function's first instruction
@@ -45,11 +48,14 @@ struct ProbePoint {
   std::string disassembly;  ///< Intel syntax
 };
 
+const char* text(ProbePlacement placement);  ///< "call site", "after call", ...
+
 /// A symbol, or one call of it, at which no probe can be put, and why: one line for a report.
 struct UnplacedSymbol {
   ProbePurpose purpose = ProbePurpose::kHandshakeEntry;
   std::string symbol;
   std::string reason;
+  bool is_imported = false;  ///< it can be probed in the library that defines it: analyse_definitions
 };
 
 struct LibraryPlan {
@@ -61,7 +67,20 @@ struct LibraryPlan {
 };
 
 /// Analyses a shared library or an executable with OpenSSL linked in. Errors concern the file as a whole: it cannot be
-/// opened, or is no x86-64 ELF file with sections. The file may be hostile: cost is bounded.
+/// opened, is no x86-64 ELF file with sections, or is BoringSSL. The file may be hostile: cost is bounded.
 Result<LibraryPlan> analyse_library(const std::string& path);
+
+/// For a TLS library whose calls of other libraries cannot all be found: the functions themselves, in the library at path
+/// that defines them. Every caller of every process is seen there, so the kernel side has to ask who calls.
+Result<LibraryPlan> analyse_definitions(const std::string& path, const std::set<ProbePurpose>& purposes);
+
+/// Purposes whose calls this plan could not all find, though the functions are to be had elsewhere.
+std::set<ProbePurpose> purposes_elsewhere(const LibraryPlan& plan);
+
+/// Why this library's handshakes cannot be told: without every one of these probes "no certificate was seen" would not
+/// mean that none was sent. Empty if they can.
+std::string missing_essentials(const LibraryPlan& plan);
+std::span<const ProbePurpose> essential_purposes();
+bool is_essential(ProbePurpose purpose);
 
 }  // namespace mtlswatch

@@ -129,9 +129,9 @@ Result<std::string> read_bounded(const std::string& path, std::size_t limit) {
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-bool is_tls_library_name(const std::string& base_name) {
-  if (base_name.starts_with("libssl.so")) return true;
-  return base_name.starts_with("libssl-") && base_name.find(".so") != std::string::npos;
+bool is_library_name(const std::string& base_name, const std::string& stem) {
+  if (base_name.starts_with(stem + ".so")) return true;
+  return base_name.starts_with(stem + "-") && base_name.find(".so") != std::string::npos;
 }
 
 ProcReader::ProcReader(std::string root, std::uint32_t root_uid) : root_(std::move(root)), root_uid_(root_uid) {}
@@ -232,15 +232,19 @@ std::optional<std::string> ProcReader::environment_variable(std::uint32_t pid, c
   return std::nullopt;
 }
 
-Result<std::vector<TlsLibrary>> ProcReader::tls_libraries(std::uint32_t pid) const {
+Result<std::vector<TlsLibrary>> ProcReader::tls_libraries(std::uint32_t pid) const { return mapped(pid, "libssl"); }
+
+Result<std::vector<TlsLibrary>> ProcReader::crypto_libraries(std::uint32_t pid) const { return mapped(pid, "libcrypto"); }
+
+Result<std::vector<TlsLibrary>> ProcReader::mapped(std::uint32_t pid, const std::string& stem) const {
   const auto maps = read_bounded(path(pid, "maps"), kMapsBytes);
   if (!maps) return maps.error();
   std::vector<TlsLibrary> libraries;
   std::set<FileIdentity> seen;
   for (const std::string_view line : split(*maps, '\n')) {
-    if (line.find("/libssl") == std::string_view::npos) continue;
+    if (line.find("/" + stem) == std::string_view::npos) continue;
     const auto mapping = parse_mapping(line);
-    if (!mapping || !is_tls_library_name(base_name(std::string(mapping->path)))) continue;
+    if (!mapping || !is_library_name(base_name(std::string(mapping->path)), stem)) continue;
     if (!seen.insert(mapping->file).second) continue;
     libraries.push_back(library_of(*mapping, path(pid, "root"), path(pid, "map_files")));
   }

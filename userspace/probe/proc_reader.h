@@ -73,11 +73,14 @@ class ProcReader {
   std::optional<std::string> environment_variable(std::uint32_t pid, const std::string& name) const;
   /// libssl in all its spellings, each file once. Libraries linked into the executable: executable_scan.h.
   Result<std::vector<TlsLibrary>> tls_libraries(std::uint32_t pid) const;
+  /// libcrypto likewise: it defines what libssl calls.
+  Result<std::vector<TlsLibrary>> crypto_libraries(std::uint32_t pid) const;
 
   /// /proc/PID/ENTRY.
   std::string path(std::uint32_t pid, const std::string& entry) const;
 
  private:
+  Result<std::vector<TlsLibrary>> mapped(std::uint32_t pid, const std::string& stem) const;
   std::string root_;
   std::uint32_t root_uid_;
 };
@@ -88,7 +91,8 @@ Result<std::string> read_bounded(const std::string& path, std::size_t limit);
 /// Last component of a path.
 std::string base_name(const std::string& path);
 
-/// libssl.so, libssl.so.3, and the copies that Python wheels bundle (libssl-81ffa89e.so.1.1); not libssl3.so (NSS).
-bool is_tls_library_name(const std::string& base_name);
+/// Whether a file is a library by its name. stem "libssl": libssl.so, libssl.so.3, and the copies that Python wheels bundle
+/// (libssl-81ffa89e.so.1.1); not libssl3.so (NSS).
+bool is_library_name(const std::string& base_name, const std::string& stem);
 
 }  // namespace mtlswatch

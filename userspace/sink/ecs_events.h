@@ -29,6 +29,9 @@ struct EventEnvelope {
   int severity = 0;  ///< 0: none
 };
 
+/// A kernel time as ECS writes times.
+std::string utc(const SinkContext& context, std::uint64_t boottime_ns);
+
 /// @timestamp, message, event, ecs, agent and host.
 void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnvelope& envelope);
 

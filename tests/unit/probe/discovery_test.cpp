@@ -246,11 +246,14 @@ TEST_F(DiscoveryTest, notices_a_library_that_was_loaded_later) {
   proc.put(server);
   listeners.push_back(listener(60, "0.0.0.0:9000", 1000));
   EXPECT_EQ(scanned(60).pid, 0u);
+  EXPECT_FALSE(discovery.may_have_loaded(60));
   server.libraries = {"/lib/libssl.so.3"};
   server.virtual_bytes += 4096;
   proc.put(server);
+  EXPECT_TRUE(discovery.may_have_loaded(60));
   EXPECT_EQ(scanned(60).pid, 60u);
   EXPECT_THAT(discovery.tls_libraries(60), SizeIs(1));
+  EXPECT_FALSE(discovery.may_have_loaded(60));
 }
 
 TEST_F(DiscoveryTest, forgets_processes_that_ended) {

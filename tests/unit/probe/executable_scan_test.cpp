@@ -58,6 +58,10 @@ const std::string kOpensslNames("\0main\0SSL_do_handshake\0", 23);
 TEST_F(ExecutableScan, tells_the_implementations_apart) {
   EXPECT_EQ(*scan(elf_file({{".text", "x"}})), EmbeddedTls::kNone);
   EXPECT_EQ(*scan(elf_file({{".go.buildinfo", "x"}})), EmbeddedTls::kGo);
+  EXPECT_EQ(*scan(elf_file({{".go.buildinfo", "x"}, {".gopclntab", "crypto/tls.(*Conn).serverHandshake"}})), EmbeddedTls::kGo);
+  EXPECT_EQ(*scan(elf_file({{".go.buildinfo", "x"}, {".gopclntab", "main.main"}})), EmbeddedTls::kNone);
+  EXPECT_EQ(*scan(elf_file({{".rodata", "../ssl/statem/statem_srvr.c"}})), EmbeddedTls::kNamelessOpenssl);
+  EXPECT_EQ(*scan(elf_file({{".rodata", "../ssl/statem/statem_srvr.c"}, {".strtab", kOpensslNames}})), EmbeddedTls::kOpenssl);
   EXPECT_EQ(*scan(elf_file({{".dynstr", kOpensslNames}})), EmbeddedTls::kOpenssl);
   EXPECT_EQ(*scan(elf_file({{".strtab", kOpensslNames}})), EmbeddedTls::kOpenssl);
   EXPECT_EQ(*scan(elf_file({{".strtab", std::string("\0my_SSL_do_handshake_2\0", 23)}})), EmbeddedTls::kNone);
@@ -90,6 +94,7 @@ TEST_F(ExecutableScan, refuses_what_is_no_elf_file_and_survives_a_damaged_one) {
 
 TEST_F(ExecutableScan, gives_a_reason_where_nothing_can_be_seen) {
   EXPECT_THAT(blindness_reason(EmbeddedTls::kGo), HasSubstr("Go"));
+  EXPECT_THAT(blindness_reason(EmbeddedTls::kNamelessOpenssl), HasSubstr("stripped"));
   EXPECT_EQ(blindness_reason(EmbeddedTls::kOpenssl), "");
 }
 

@@ -108,12 +108,12 @@ TEST(ProcReader, trusts_an_executable_only_if_nobody_else_can_write_it) {
 }
 
 TEST(ProcReader, knows_the_spellings_of_libssl) {
-  EXPECT_TRUE(is_tls_library_name("libssl.so"));
-  EXPECT_TRUE(is_tls_library_name("libssl.so.1.1"));
-  EXPECT_TRUE(is_tls_library_name("libssl-81ffa89e.so.1.1"));
-  EXPECT_FALSE(is_tls_library_name("libssl3.so"));
-  EXPECT_FALSE(is_tls_library_name("libssl-notes.txt"));
-  EXPECT_FALSE(is_tls_library_name("libcrypto.so.3"));
+  EXPECT_TRUE(is_library_name("libssl.so", "libssl"));
+  EXPECT_TRUE(is_library_name("libssl.so.1.1", "libssl"));
+  EXPECT_TRUE(is_library_name("libssl-81ffa89e.so.1.1", "libssl"));
+  EXPECT_FALSE(is_library_name("libssl3.so", "libssl"));
+  EXPECT_FALSE(is_library_name("libssl-notes.txt", "libssl"));
+  EXPECT_FALSE(is_library_name("libcrypto.so.3", "libssl"));
 }
 
 TEST(ProcReader, finds_a_mapped_libssl_once_with_a_path_that_opens_it) {

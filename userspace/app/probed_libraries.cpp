@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/app/probed_libraries.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "userspace/probe/elf_image.h"
+
+namespace mtlswatch {
+namespace {
+
+constexpr std::size_t kTriedPaths = 16;
+
+/// The file that discovery meant, and no other that has its name by now.
+Result<UniqueFd> open_library(const TlsLibrary& library) {
+  UniqueFd fd(::open(library.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return system_error("open " + library.path, errno);
+  struct ::stat file {};
+  if (::fstat(fd.get(), &file) != 0) return system_error("stat " + library.path, errno);
+  if (file.st_ino != library.inode) return Error{library.path + ": another file is there now"};
+  return fd;
+}
+
+/// OpenSSL 3 keeps its version in libcrypto: the one that the process maps, or the one that lies beside libssl.
+std::string version_elsewhere(const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
+  std::string path = library.path;
+  const auto at = path.rfind("libssl");
+  if (at != std::string::npos) path.replace(at, 6, "libcrypto");
+  const auto image = ElfImage::open(definers.empty() ? path : definers.front().path);
+  return image ? image->openssl_version() : std::string();
+}
+
+/// One sentence for what is not known while a purpose has no probe.
+void note_loss(ProbePurpose purpose, LibraryCoverage& coverage) {
+  if (coverage.state == "blind") return;
+  coverage.state = "partly";
+  const bool is_error = purpose == ProbePurpose::kError || purpose == ProbePurpose::kErrorLegacy;
+  const std::string loss = is_error ? "why a handshake failed is not seen" : "not every resumed session is seen";
+  if (coverage.cannot_see.find(loss) != std::string::npos) return;
+  coverage.cannot_see += (coverage.cannot_see.empty() ? "" : "; ") + loss;
+}
+
+}  // namespace
+
+void ProbedLibraries::begin_scan() {
+  for (auto& [identity, entry] : libraries_) {
+    entry.in_use = false;
+    entry.pids.clear();
+  }
+}
+
+// Probes pin the file, and with it the file system of a container that may long be gone.
+void ProbedLibraries::end_scan(std::uint64_t now_ns) {
+  for (auto item = libraries_.begin(); item != libraries_.end();) {
+    Library& entry = item->second;
+    if (entry.in_use) entry.last_used_ns = now_ns;
+    if (now_ns < entry.last_used_ns + kUnusedNs) {
+      ++item;
+      continue;
+    }
+    spdlog::info("{}: no longer used, its probes are taken off", entry.display_path);
+    take_off(entry);
+    item = libraries_.erase(item);
+  }
+}
+
+bool ProbedLibraries::needs_definers(const TlsLibrary& library) const {
+  const auto found = libraries_.find({library.device, library.inode});
+  return found == libraries_.end() || (!found->second.failure.empty() && !found->second.tried.contains(library.path));
+}
+
+ProbedLibraries::State ProbedLibraries::use(const TlsLibrary& library, std::uint32_t pid,
+                                            const std::vector<TlsLibrary>& definers, bool is_dry) {
+  Library& entry = libraries_[{library.device, library.inode}];
+  entry.in_use = true;
+  if (pid != 0) entry.pids.insert(pid);
+  const bool may_help = entry.tried.size() < kTriedPaths && !entry.tried.contains(library.path);
+  if (entry.tried.empty() || (!entry.failure.empty() && may_help)) attach(entry, library, definers, is_dry);
+  const LibraryCoverage coverage = coverage_of(entry);
+  return {coverage.state, coverage.cannot_see};
+}
+
+void ProbedLibraries::attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry) {
+  entry.tried.insert(library.path);
+  entry.display_path = library.display_path;
+  take_off(entry);
+  entry.parts.clear();
+  entry.failure.clear();
+  if (const Status status = add_part(entry, library, {}, is_dry); !status) {
+    entry.failure = status.error().message;
+    spdlog::warn("{}: cannot be probed: {}", entry.display_path, entry.failure);
+    return;
+  }
+  const LibraryPlan& plan = entry.parts.front().plan;
+  entry.version = plan.version.empty() ? version_elsewhere(library, definers) : plan.version;
+  const std::set<ProbePurpose> elsewhere = purposes_elsewhere(plan);
+  for (const TlsLibrary& definer : elsewhere.empty() ? std::vector<TlsLibrary>{} : definers) {
+    Status status = is_dry ? Status(Done{}) : kernel_.add_calling_file(library.inode);
+    if (status) status = add_part(entry, definer, elsewhere, is_dry);
+    if (!status) spdlog::warn("{}: {}", definer.display_path, status.error().message);
+  }
+  settle(entry);
+}
+
+/// All essential probes or none: with some alone "no certificate was seen" would be taken for "none was sent".
+void ProbedLibraries::settle(Library& entry) {
+  LibraryPlan whole;
+  std::size_t attached = 0;
+  for (const Part& part : entry.parts) {
+    for (std::size_t i = 0; i < part.plan.points.size(); ++i) {
+      const ProbePoint& point = part.plan.points[i];
+      const std::string& failure = part.attachment.failures[i];
+      if (failure.empty()) whole.points.push_back(point);
+      if (!failure.empty()) whole.unplaced.push_back({point.purpose, point.symbol, failure});
+      if (!failure.empty() && is_essential(point.purpose)) entry.failure = failure;
+    }
+    whole.unplaced.insert(whole.unplaced.begin(), part.plan.unplaced.begin(), part.plan.unplaced.end());
+    attached += part.attachment.attached;
+  }
+  if (entry.failure.empty()) entry.failure = missing_essentials(whole);
+  if (entry.failure.empty()) return spdlog::info("{}: {} probes", entry.display_path, attached);
+  spdlog::warn("{}: not probed: {}", entry.display_path, entry.failure);
+  take_off(entry);
+}
+
+Status ProbedLibraries::add_part(Library& entry, const TlsLibrary& file, const std::set<ProbePurpose>& definitions, bool is_dry) {
+  const auto fd = open_library(file);
+  if (!fd) return fd.error();
+  const std::string path = "/proc/self/fd/" + std::to_string(fd->get());
+  auto plan = definitions.empty() ? analyse_library(path) : analyse_definitions(path, definitions);
+  if (!plan) return plan.error().in(file.display_path);
+  if (plan->name == base_name(path)) plan->name = base_name(file.display_path);
+  const std::set<ProbePurpose> elsewhere = purposes_elsewhere(*plan);
+  std::erase_if(plan->points, [&](const ProbePoint& point) { return elsewhere.contains(point.purpose); });
+  Part part{std::move(*plan), {}, file.display_path, !definitions.empty()};
+  if (is_dry) {
+    part.attachment.failures.resize(part.plan.points.size());
+    part.attachment.attached = part.plan.points.size();
+  } else {
+    part.attachment = kernel_.attach_library(part.plan, path, return_probes_are_safe_, part.is_definer);
+  }
+  entry.parts.push_back(std::move(part));
+  return Done{};
+}
+
+/// The probes go, what is known of the file stays.
+void ProbedLibraries::take_off(Library& entry) {
+  for (Part& part : entry.parts) {
+    if (part.attachment.slot) kernel_.detach_library(*part.attachment.slot);
+    part.attachment.slot.reset();
+    part.attachment.attached = 0;
+  }
+}
+
+void ProbedLibraries::expect_hits(const FileIdentity& file, std::uint64_t before_ns) {
+  const auto found = libraries_.find(file);
+  if (found == libraries_.end() || !found->second.failure.empty() || has_seen_essentials(found->second, before_ns)) return;
+  found->second.failure = "its probes are attached, but did not fire in a handshake of our own";
+  spdlog::error("{}: {}", found->second.display_path, found->second.failure);
+  take_off(found->second);
+}
+
+bool ProbedLibraries::has_seen_essentials(const Library& entry, std::uint64_t after_ns) const {
+  const auto purposes = essential_purposes();
+  return std::all_of(purposes.begin(), purposes.end(), [&](ProbePurpose purpose) {
+    return std::any_of(entry.parts.begin(), entry.parts.end(), [&](const Part& part) {
+      return part.attachment.slot && kernel_.hits(*part.attachment.slot, purpose).last_ns > after_ns;
+    });
+  });
+}
+
+std::vector<LibraryCoverage> ProbedLibraries::coverage() const {
+  std::vector<LibraryCoverage> all;
+  for (const auto& [identity, entry] : libraries_) all.push_back(coverage_of(entry));
+  return all;
+}
+
+LibraryCoverage ProbedLibraries::coverage_of(const Library& entry) const {
+  LibraryCoverage coverage;
+  coverage.path = entry.display_path;
+  coverage.version = entry.version;
+  coverage.pids.assign(entry.pids.begin(), entry.pids.end());
+  if (!entry.parts.empty()) {
+    coverage.name = entry.parts.front().plan.name;
+    coverage.build_id = entry.parts.front().plan.build_id;
+  }
+  coverage.state = entry.failure.empty() ? "attached" : "blind";
+  for (const Part& part : entry.parts) cover_part(part, coverage);
+  if (!entry.failure.empty()) coverage.cannot_see = "no handshake can be seen: " + entry.failure;
+  coverage.seen = entry.failure.empty() && has_seen_essentials(entry, 0);
+  return coverage;
+}
+
+void ProbedLibraries::cover_part(const Part& part, LibraryCoverage& coverage) const {
+  for (std::size_t i = 0; i < part.plan.points.size(); ++i) {
+    const ProbePoint& point = part.plan.points[i];
+    ProbeCoverage probe{point.symbol, text(point.placement), point.file_offset, point.disassembly,
+                        point.instruction_class == InstructionClass::kEmulated, part.attachment.failures[i], 0, 0};
+    if (part.attachment.slot) {
+      const ProbeHits hits = kernel_.hits(*part.attachment.slot, point.purpose);
+      probe.hits = hits.count;
+      probe.last_hit_ns = hits.last_ns;
+    }
+    if (!probe.missing.empty()) note_loss(point.purpose, coverage);
+    coverage.probes.push_back(std::move(probe));
+  }
+  for (const UnplacedSymbol& one : part.plan.unplaced) {
+    coverage.probes.push_back({one.symbol, "", 0, "", false, one.reason, 0, 0});
+    if (!one.is_imported) note_loss(one.purpose, coverage);
+  }
+  if (part.is_definer) {
+    coverage.cost = "some of its calls are probed in " + part.path +
+                    " itself, where each call by any process costs about a microsecond";
+  }
+}
+
+}  // namespace mtlswatch

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The TLS libraries that are probed: each file once, for as long as a process uses it. A file is pinned by a descriptor
+// from its analysis to its last probe, so that the instructions that were looked at are those that are probed. Used by the
+// watcher, on its thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "userspace/base/unique_fd.h"
+#include "userspace/model/coverage.h"
+#include "userspace/probe/kernel.h"
+#include "userspace/probe/library.h"
+#include "userspace/probe/proc_reader.h"
+
+namespace mtlswatch {
+
+class ProbedLibraries {
+ public:
+  /// What a process is told of its library: "attached", "partly" or "blind", and why.
+  struct State {
+    std::string coverage;
+    std::string reason;
+  };
+
+  ProbedLibraries(Kernel& kernel, bool return_probes_are_safe) : kernel_(kernel), return_probes_are_safe_(return_probes_are_safe) {}
+
+  /// Between these two every library in use is named; one that nobody has used for kUnusedNs is let go at the end.
+  void begin_scan();
+  void end_scan(std::uint64_t now_ns);
+
+  /// pid: 0 for a library of the system that no process need use yet. definers: libcrypto, as far as the process maps it.
+  /// A library that could not be probed is tried again when another path leads to it. is_dry: nothing is attached.
+  State use(const TlsLibrary& library, std::uint32_t pid, const std::vector<TlsLibrary>& definers, bool is_dry);
+  /// Whether use() would need the definers, or has not seen the library yet.
+  bool needs_definers(const TlsLibrary& library) const;
+
+  /// A handshake was made through this library after before_ns: probes that did not fire then are dead, and it is blind.
+  void expect_hits(const FileIdentity& file, std::uint64_t before_ns);
+
+  std::vector<LibraryCoverage> coverage() const;
+
+  static constexpr std::uint64_t kUnusedNs = 10'000'000'000;
+
+ private:
+  /// Probes in one file: the library itself, or the one that defines what its calls do not show.
+  struct Part {
+    LibraryPlan plan;
+    LibraryAttachment attachment;
+    std::string path;
+    bool is_definer = false;
+  };
+  struct Library {
+    std::string display_path;
+    std::string version;
+    std::vector<Part> parts;
+    std::string failure;  ///< why nothing can be seen; empty: essential probes are attached
+    std::set<std::string> tried;
+    std::set<std::uint32_t> pids;
+    bool in_use = false;
+    std::uint64_t last_used_ns = 0;
+  };
+
+  void attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry);
+  /// definitions: what to probe where it is defined; empty: the file is the TLS library itself.
+  Status add_part(Library& entry, const TlsLibrary& file, const std::set<ProbePurpose>& definitions, bool is_dry);
+  void settle(Library& entry);
+  void take_off(Library& entry);
+  bool has_seen_essentials(const Library& entry, std::uint64_t after_ns) const;
+  LibraryCoverage coverage_of(const Library& entry) const;
+  void cover_part(const Part& part, LibraryCoverage& coverage) const;
+
+  Kernel& kernel_;
+  bool return_probes_are_safe_;
+  std::map<FileIdentity, Library> libraries_;
+};
+
+}  // namespace mtlswatch
