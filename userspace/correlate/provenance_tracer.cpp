@@ -20,10 +20,12 @@ bool is_plaintext(const Connection& connection) {
 
 bool carried_requests_before(const Connection& connection, const ProvenanceTracer::Sending& sending) {
   const bool began = connection.first_request_ns != 0 && connection.first_request_ns <= sending.until_ns;
-  // What a process does with TLS that no probe sees is not known: requests may have come on any such connection.
-  const SessionState state = connection.session.state;
-  const bool is_opaque = !connection.is_relayed && is_unread(connection.first_bytes) &&
-                         state != SessionState::kEstablished && state != SessionState::kFailed;
+  // What a process does with TLS that no probe sees is not known: requests may have come on any such connection, also when
+  // it has closed since and its handshake was given up as not observed.
+  const Session& session = connection.session;
+  const bool was_observed = session.state == SessionState::kEstablished ||
+                            (session.state == SessionState::kFailed && session.tls_accepted.has_value());
+  const bool is_opaque = !connection.is_relayed && is_unread(connection.first_bytes) && !was_observed;
   const bool may_have_begun = connection.opened.predates_agent || connection.touched_by_loss || is_opaque;
   // A client that resets its connection does not take back what its proxy keeps in a queue. (After TLS the last thing
   // received is usually a farewell: there the end of the stream, read by the proxy, closes the matter.)
@@ -115,7 +117,10 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
   if (answer.kind == WitnessAnswer::Kind::kPending) return {};
   const bool began_there = turn->position == step.position;  // else somewhere in the turn, at the latest when it was received
   const Sending sending{turn->time_ns, began_there ? turn->time_ns : std::max(turn->time_ns, step.accepted->receive_turn_ns)};
-  if (answer.kind == WitnessAnswer::Kind::kInconclusive) return choose(step, upstream, sending, way);
+  // A process whose TLS cannot be seen into (Go's runtime, Envoy's workers) is not known well enough either to take
+  // neighbouring socket calls of it for cause and effect.
+  const bool is_conclusive = answer.kind == WitnessAnswer::Kind::kExact && peer.tls_coverage != "blind";
+  if (!is_conclusive) return choose(step, upstream, sending, way);
   if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
   if (!step.by_backend) way.through_stranger |= !peer.front;
   return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);

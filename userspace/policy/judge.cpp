@@ -12,6 +12,8 @@ bool is_plaintext(const Origin& origin) {
   return origin.first_bytes == FirstBytes::kHttp1 || origin.first_bytes == FirstBytes::kHttp2;
 }
 
+bool is_blind(const ProcessFacts& process) { return process.tls_coverage == "blind"; }
+
 void show_origin(const Origin& origin, RequestReport& report) {
   report.source = origin.source;
   report.destination = origin.destination;
@@ -98,14 +100,18 @@ Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& r
   const std::vector<Origin>& origins = exchange.provenance.origins;
   if (origins.empty()) return Reason::kProxyOriginated;
   bool all_verified = true;
+  bool all_unsupported = true;
   Verdict worst = Verdict::kAuthenticated;
   for (const Origin& origin : origins) {
-    const Verdict verdict = verdict_of(of_origin(origin, exchange));
+    const Reason reason = of_origin(origin, exchange);
+    const Verdict verdict = verdict_of(reason);
     if (verdict == Verdict::kAuthenticated) continue;
     all_verified = false;
+    all_unsupported &= reason == Reason::kUnsupportedTlsLibrary;
     if (worst != Verdict::kBypass) worst = verdict;
   }
   if (all_verified) return Reason::kVerifiedClientCertificate;
+  if (all_unsupported) return Reason::kUnsupportedTlsLibrary;
   report.worst_case = worst;
   return Reason::kAmbiguous;
 }
@@ -122,14 +128,18 @@ Reason Judge::beyond_stranger(const SettledExchange& exchange, RequestReport& re
 }
 
 // A process of this host that is no front: a direct connection, unless it may be handing a verified client on. A relay of
-// an unprivileged user with a CA of his own would launder himself that way, so it is never trusted either.
+// an unprivileged user with a CA of his own would launder himself that way, so it is never trusted either; where its TLS
+// cannot be seen at all, that is said first.
 Reason Judge::from_stranger(const SettledExchange& exchange) const {
   if (exchange.provenance.through_stranger && exchange.provenance.origins.empty()) return Reason::kFrontNotTrusted;
+  bool is_unsupported = false;
   for (const Origin& origin : exchange.provenance.origins) {
-    const Verdict verdict = verdict_of(of_origin(origin, exchange));
-    if (verdict != Verdict::kBypass) return Reason::kFrontNotTrusted;
+    const Reason reason = of_origin(origin, exchange);
+    if (verdict_of(reason) == Verdict::kBypass) continue;
+    if (reason != Reason::kUnsupportedTlsLibrary || !is_blind(origin.process)) return Reason::kFrontNotTrusted;
+    is_unsupported = true;
   }
-  return Reason::kDirectConnection;
+  return is_unsupported ? Reason::kUnsupportedTlsLibrary : Reason::kDirectConnection;
 }
 
 Reason Judge::from_remote(const SettledExchange& exchange, const std::string& name) const {
@@ -167,7 +177,8 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
   if (origin.session.state == SessionState::kEstablished) return of_session(origin, exchange);
   if (origin.predates_agent) return Reason::kPredatesAgent;
   if (origin.touched_by_loss) return Reason::kEventLoss;
-  const bool no_probe_fired = origin.session.finished_ns == 0 && origin.session.server_hello;
+  const bool cannot_fire = is_blind(origin.process) && origin.first_bytes == FirstBytes::kTls;
+  const bool no_probe_fired = cannot_fire || (origin.session.finished_ns == 0 && origin.session.server_hello);
   return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
 }
 

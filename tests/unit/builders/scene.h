@@ -40,10 +40,11 @@ class Scene {
   }
 
   /// A proxy that queues: no run-to-completion loop is known of it.
-  void make_proxy_unknown() {
+  void make_proxy_unknown(const char* tls_coverage = "attached") {
     ProcessFacts proxy;
     proxy.pid = kNginx;
     proxy.front = true;
+    proxy.tls_coverage = tls_coverage;
     give(ProcessKnown{proxy});
   }
 

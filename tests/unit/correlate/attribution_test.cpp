@@ -123,6 +123,25 @@ TEST(Attribution, a_proxy_whose_witnesses_disagreed_is_not_believed_when_they_ag
   EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
 }
 
+TEST(Attribution, a_proxy_whose_tls_cannot_be_seen_is_not_believed_though_its_witnesses_agree) {
+  Scene scene;
+  scene.make_proxy_unknown("blind");
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const Exchange exchange = ask(scene, alice, 7000);
+  scene.send(alice, 2, 900, Witness{exchange.upstream, 1, 1});
+  EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
+}
+
+TEST(Attribution, a_client_whose_handshake_was_never_seen_is_a_candidate_even_after_it_has_closed) {
+  Scene scene;
+  scene.make_proxy_unknown("blind");
+  const ConnectionId somebody = scene.tls_client(40000);
+  ask(scene, somebody, 7000);
+  scene.give(ConnectionClosed{++scene.now_ns, somebody});
+  scene.pass(2'100 * kMs);
+  EXPECT_EQ(scene.settled().provenance.attribution.candidates, 1u);
+}
+
 TEST(Attribution, the_upstream_record_may_come_after_the_backends) {
   Scene scene;
   const ConnectionId alice = scene.verified_client(40000, "alice");
