@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
          "handshakes", "proxies", "chains", "backends",
          "metrics", "correlation_ids", "ecs",
-         "outputs", "alerts", "hellos")
+         "outputs", "alerts", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",
@@ -40,6 +40,9 @@ def missing(agent, test, full=False):
         absent = [file for file in needed if not os.path.exists(file)]
         if absent:
             return absent[0]
+    for program in {"opaque": ("/usr/bin/caddy",), "libraries": ("/usr/bin/objdump",)}.get(test, ()):
+        if not os.access(program, os.X_OK):
+            return program
     for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
@@ -51,6 +54,13 @@ def missing(agent, test, full=False):
             return f"{FILE} (beside the checkout in a folder \"shared\", or named by MTLSWATCH_ECS_FIELDS)"
     if test == "remote" and not os.access("/dev/net/tun", os.W_OK):
         return "/dev/net/tun"
+    if test == "libraries":
+        from lab.debian_release import RELEASES, CannotFetch, release_root
+        for release in RELEASES:
+            try:
+                release_root(release)
+            except CannotFetch as reason:
+                return f"Debian {release} from its mirror ({reason})"
     if agent is not None and shutil.which(agent) is None:
         return f"the agent ({agent or 'no path given: use --agent or MTLSWATCH'})"
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.host import Child, wait_until
 
-READY_TIMEOUT_S = 30
+READY_TIMEOUT_S = 60
 
 
 class AgentFailed(Exception):

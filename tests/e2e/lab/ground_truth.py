@@ -6,9 +6,10 @@ from collections import Counter
 
 from lab.host import wait_until
 
-# Texts of X509_verify_cert_error_string (OpenSSL 3.0) -> X509_V_ERR_*, as nginx logs them after "FAILED:".
+# Texts of X509_verify_cert_error_string (OpenSSL 1.1.1 and 3) -> X509_V_ERR_*, as nginx logs them after "FAILED:".
 VERIFY_CODES = {
     "certificate has expired": 10, "self-signed certificate": 18, "self-signed certificate in certificate chain": 19,
+    "self signed certificate": 18, "self signed certificate in certificate chain": 19,
     "unable to get local issuer certificate": 20, "unable to verify the first certificate": 21,
 }
 _VERIFY_OF_REASON = {"verified_client_certificate": "SUCCESS", "no_client_certificate": "NONE",

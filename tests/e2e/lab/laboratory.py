@@ -42,8 +42,8 @@ class Laboratory(contextlib.ExitStack):
         self._pids_without_log.add(backend.child.pid)
         return backend
 
-    def nginx(self, listeners, workers=2):
-        nginx = Nginx(self.directory, self.pki, listeners, workers)
+    def nginx(self, listeners, workers=2, **options):
+        nginx = Nginx(self.directory, self.pki, listeners, workers, **options)
         self.callback(nginx.stop)
         self.nginxes.append(nginx)
         return nginx

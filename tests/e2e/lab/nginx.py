@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.host import Child, children_of, free_port, wait_until
 
@@ -33,6 +34,7 @@ class Listener:
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
     proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
+    load_certificate: bool = False  # nginx reads its own certificate anew within each handshake
     port: int = field(default_factory=free_port)
 
     @property
@@ -41,16 +43,17 @@ class Listener:
 
 
 _MAIN = """
-daemon off; user www-data; worker_processes {workers}; pid {directory}/nginx.pid; error_log {directory}/nginx.error info;
+daemon off; user www-data; worker_processes {workers}; pid {base}.pid; error_log {base}.error info;
 worker_shutdown_timeout 20s;
 events {{ worker_connections 1024; }}
 http {{
+  map $ssl_server_name $certificate {{ default {certificate}; }}
   log_format truth escape=json '{{"request_id":"$http_x_request_id","uri":"$request_uri","status":$status,'
     '"source_ip":"$remote_addr","source_port":$remote_port,"port":$server_port,"verify":"$ssl_client_verify",'
     '"serial":"$ssl_client_serial","protocol":"$ssl_protocol","wire":"$server_protocol","pid":$pid}}';
-  access_log {directory}/nginx.access truth;
-  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  access_log {base}.access truth;
+  client_body_temp_path {base}-body; proxy_temp_path {base}-proxy; fastcgi_temp_path {base}-fastcgi;
+  uwsgi_temp_path {base}-uwsgi; scgi_temp_path {base}-scgi;
   proxy_read_timeout 20s; client_max_body_size 8m;
   limit_req_zone $server_port zone=queue:1m rate=400r/s;
   proxy_set_header Host $http_host;
@@ -74,7 +77,8 @@ def _upstream_text(upstream):
 
 
 def _tls_text(listener, pki):
-    return (f"ssl_certificate {pki.server_certificate_file}; ssl_certificate_key {pki.server_key_file}; "
+    certificate = "$certificate" if listener.load_certificate else pki.server_certificate_file
+    return (f"ssl_certificate {certificate}; ssl_certificate_key {pki.server_key_file}; "
             f"ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
             f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups};")
 
@@ -102,18 +106,20 @@ def _server_text(listener, pki):
 
 
 class Nginx:
-    """A running nginx: master as root, workers as www-data."""
+    """A running nginx: master as root, workers as www-data. prefix: what starts the program, as "env" would.
+    knows_e: since 1.19.5 nginx can be told where its log is before it reads its configuration."""
 
-    def __init__(self, directory, pki, listeners, workers=2):
+    def __init__(self, directory, pki, listeners, workers=2, name="nginx", prefix=(), program="/usr/sbin/nginx", knows_e=True,
+                 environment=None):
         self.listeners = list(listeners)
-        self.directory = directory
+        self.base = directory / name
         upstreams = {listener.upstream for listener in listeners}
-        self._configuration = directory / "nginx.conf"
-        self._configuration.write_text(_MAIN.format(
-            directory=directory, workers=workers, upstreams="\n  ".join(map(_upstream_text, upstreams)),
+        self.configuration = directory / f"{name}.conf"
+        self.configuration.write_text(_MAIN.format(
+            base=self.base, workers=workers, certificate=pki.server_certificate_file, upstreams="\n  ".join(map(_upstream_text, upstreams)),
             servers="\n  ".join(_server_text(listener, pki) for listener in listeners)))
-        self.child = Child("nginx", ["/usr/sbin/nginx", "-c", self._configuration, "-e", directory / "nginx.error"],
-                           directory)
+        self.child = Child(name, [*prefix, program, "-c", self.configuration, *(["-e", f"{self.base}.error"] if knows_e else [])],
+                           directory, environment)
         self._wait_ready()
 
     def _wait_ready(self):
@@ -143,7 +149,7 @@ class Nginx:
 
     def requests_seen(self):
         """What nginx itself logged: one dict a request, subrequests and unread requests left out."""
-        rows = [json.loads(line) for line in (self.directory / "nginx.access").read_text().splitlines()]
+        rows = [json.loads(line) for line in Path(f"{self.base}.access").read_text().splitlines()]
         return [row for row in rows if row["request_id"]]
 
     def stop(self):
