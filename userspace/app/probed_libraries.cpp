@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "userspace/probe/driver.h"
 #include "userspace/probe/elf_image.h"
 
 namespace mtlswatch {
@@ -39,7 +40,12 @@ void note_loss(ProbePurpose purpose, LibraryCoverage& coverage) {
   if (coverage.state == "blind") return;
   coverage.state = "partly";
   const bool is_error = purpose == ProbePurpose::kError || purpose == ProbePurpose::kErrorLegacy;
-  const std::string loss = is_error ? "why a handshake failed is not seen" : "not every resumed session is seen";
+  const bool is_late = purpose == ProbePurpose::kPeekEntry || purpose == ProbePurpose::kPeekReturn;
+  const bool drives = purpose >= ProbePurpose::kRead;
+  const std::string loss = is_error  ? "why a handshake failed is not seen"
+                           : is_late ? "certificates asked for after the handshake are not seen"
+                           : drives  ? "not every handshake that it drives by reading is seen"
+                                     : "not every resumed session is seen";
   if (coverage.cannot_see.find(loss) != std::string::npos) return;
   coverage.cannot_see += (coverage.cannot_see.empty() ? "" : "; ") + loss;
 }
@@ -47,24 +53,31 @@ void note_loss(ProbePurpose purpose, LibraryCoverage& coverage) {
 }  // namespace
 
 void ProbedLibraries::begin_scan() {
-  for (auto& [identity, entry] : libraries_) {
-    entry.in_use = false;
-    entry.pids.clear();
+  for (Files* files : {&libraries_, &programs_}) {
+    for (auto& [identity, entry] : *files) {
+      entry.in_use = false;
+      entry.pids.clear();
+    }
   }
 }
 
 // Probes pin the file, and with it the file system of a container that may long be gone.
 void ProbedLibraries::end_scan(std::uint64_t now_ns) {
-  for (auto item = libraries_.begin(); item != libraries_.end();) {
+  let_go_unused(libraries_, now_ns);
+  let_go_unused(programs_, now_ns);
+}
+
+void ProbedLibraries::let_go_unused(Files& files, std::uint64_t now_ns) {
+  for (auto item = files.begin(); item != files.end();) {
     Library& entry = item->second;
     if (entry.in_use) entry.last_used_ns = now_ns;
     if (now_ns < entry.last_used_ns + kUnusedNs) {
       ++item;
       continue;
     }
-    spdlog::info("{}: no longer used, its probes are taken off", entry.display_path);
+    if (!entry.parts.empty()) spdlog::info("{}: no longer used, its probes are taken off", entry.display_path);
     take_off(entry);
-    item = libraries_.erase(item);
+    item = files.erase(item);
   }
 }
 
@@ -82,6 +95,38 @@ ProbedLibraries::State ProbedLibraries::use(const TlsLibrary& library, std::uint
   if (entry.tried.empty() || (!entry.failure.empty() && may_help)) attach(entry, library, definers, is_dry);
   const LibraryCoverage coverage = coverage_of(entry);
   return {coverage.state, coverage.cannot_see};
+}
+
+void ProbedLibraries::use_program(const TlsLibrary& program, bool is_dry) {
+  const FileIdentity identity{program.device, program.inode};
+  const auto known = programs_.find(identity);
+  if (known != programs_.end()) known->second.in_use = true;
+  if (known != programs_.end() || programs_.size() >= kPrograms) return;
+  Library& entry = programs_[identity];
+  entry.in_use = true;
+  entry.display_path = program.display_path;
+  add_program(entry, program, is_dry);
+}
+
+void ProbedLibraries::add_program(Library& entry, const TlsLibrary& program, bool is_dry) {
+  const auto fd = open_library(program);
+  if (!fd) return spdlog::debug("{}", fd.error().message);
+  const std::string path = "/proc/self/fd/" + std::to_string(fd->get());
+  auto plan = analyse_driver(path);
+  if (!plan || plan->points.empty()) return;
+  plan->name = base_name(program.display_path);
+  attach_part(entry, Part{std::move(*plan), {}, program.display_path, false}, path, is_dry);
+  spdlog::info("{}: {} probes", entry.display_path, entry.parts.back().attachment.attached);
+}
+
+void ProbedLibraries::attach_part(Library& entry, Part part, const std::string& path, bool is_dry) {
+  if (is_dry) {
+    part.attachment.failures.resize(part.plan.points.size());
+    part.attachment.attached = part.plan.points.size();
+  } else {
+    part.attachment = kernel_.attach_library(part.plan, path, return_probes_are_safe_, part.is_definer);
+  }
+  entry.parts.push_back(std::move(part));
 }
 
 void ProbedLibraries::attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry) {
@@ -136,14 +181,7 @@ Status ProbedLibraries::add_part(Library& entry, const TlsLibrary& file, const s
   if (plan->name == base_name(path)) plan->name = base_name(file.display_path);
   const std::set<ProbePurpose> elsewhere = purposes_elsewhere(*plan);
   std::erase_if(plan->points, [&](const ProbePoint& point) { return elsewhere.contains(point.purpose); });
-  Part part{std::move(*plan), {}, file.display_path, !definitions.empty()};
-  if (is_dry) {
-    part.attachment.failures.resize(part.plan.points.size());
-    part.attachment.attached = part.plan.points.size();
-  } else {
-    part.attachment = kernel_.attach_library(part.plan, path, return_probes_are_safe_, part.is_definer);
-  }
-  entry.parts.push_back(std::move(part));
+  attach_part(entry, Part{std::move(*plan), {}, file.display_path, !definitions.empty()}, path, is_dry);
   return Done{};
 }
 
@@ -176,6 +214,9 @@ bool ProbedLibraries::has_seen_essentials(const Library& entry, std::uint64_t af
 std::vector<LibraryCoverage> ProbedLibraries::coverage() const {
   std::vector<LibraryCoverage> all;
   for (const auto& [identity, entry] : libraries_) all.push_back(coverage_of(entry));
+  for (const auto& [identity, entry] : programs_) {
+    if (!entry.parts.empty()) all.push_back(coverage_of(entry));
+  }
   return all;
 }
 

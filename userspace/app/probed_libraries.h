@@ -35,6 +35,8 @@ class ProbedLibraries {
   /// pid: 0 for a library of the system that no process need use yet. definers: libcrypto, as far as the process maps it.
   /// A library that could not be probed is tried again when another path leads to it. is_dry: nothing is attached.
   State use(const TlsLibrary& library, std::uint32_t pid, const std::vector<TlsLibrary>& definers, bool is_dry);
+  /// A program that uses a library: probed itself if it drives handshakes in a way that the library's probes do not show.
+  void use_program(const TlsLibrary& program, bool is_dry);
   /// Whether use() would need the definers, or has not seen the library yet.
   bool needs_definers(const TlsLibrary& library) const;
 
@@ -44,6 +46,7 @@ class ProbedLibraries {
   std::vector<LibraryCoverage> coverage() const;
 
   static constexpr std::uint64_t kUnusedNs = 10'000'000'000;
+  static constexpr std::size_t kPrograms = 4096;  ///< known at a time; more are not looked at
 
  private:
   /// Probes in one file: the library itself, or the one that defines what its calls do not show.
@@ -64,6 +67,11 @@ class ProbedLibraries {
     std::uint64_t last_used_ns = 0;
   };
 
+  using Files = std::map<FileIdentity, Library>;
+
+  void let_go_unused(Files& files, std::uint64_t now_ns);
+  void add_program(Library& entry, const TlsLibrary& program, bool is_dry);
+  void attach_part(Library& entry, Part part, const std::string& path, bool is_dry);
   void attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry);
   /// definitions: what to probe where it is defined; empty: the file is the TLS library itself.
   Status add_part(Library& entry, const TlsLibrary& file, const std::set<ProbePurpose>& definitions, bool is_dry);
@@ -75,7 +83,8 @@ class ProbedLibraries {
 
   Kernel& kernel_;
   bool return_probes_are_safe_;
-  std::map<FileIdentity, Library> libraries_;
+  Files libraries_;
+  Files programs_;  ///< most of them without a part: there is nothing to probe
 };
 
 }  // namespace mtlswatch

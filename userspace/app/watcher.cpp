@@ -134,6 +134,8 @@ void Watcher::cover(ProcessFacts& facts, bool is_dry) {
     if (facts.tls_coverage.empty() || facts.tls_coverage == "attached") facts.tls_coverage = coverage;
     if (!reason.empty()) facts.tls_coverage_reason = reason;
   }
+  if (facts.tls_coverage.empty()) return;
+  for (const TlsLibrary& program : discovery_.processes().reader().programs(facts.pid)) libraries_.use_program(program, is_dry);
 }
 
 Result<std::vector<std::uint8_t>> Watcher::mark_older_connections() {

@@ -209,8 +209,10 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
 // one may have replaced it too.
 std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connection, const HandshakeStep& event) {
   Session& session = connection.session;
+  if (connection.closed_ns != 0) return std::nullopt;  // an SSL object of the same address, fed by somebody else
   const bool has_facts = event.certificates > 0 || event.verify_code || event.reason;
-  if (!has_facts && event.receive_result.value_or(0) <= 0) return std::nullopt;
+  const bool read_only = event.driver == HandshakeDriver::kRead || event.receive_result.value_or(0) <= 0;
+  if (!has_facts && read_only) return std::nullopt;
   session.reauthenticated_ns = event.time_ns;
   session.presented = event.certificates > 0 ? std::optional<bool>(true) : std::nullopt;
   session.verify_code = event.certificates > 0 ? event.verify_code : std::nullopt;

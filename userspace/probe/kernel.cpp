@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <algorithm>
 #include <cerrno>
 
 #include "mtlswatch.skel.h"
@@ -50,6 +51,11 @@ std::uint64_t count_entries(const bpf_map* map) {
 
 std::uint32_t probe_key(std::uint32_t slot, ProbePurpose purpose) {
   return slot * MTLSWATCH_PROBE_PURPOSES + static_cast<std::uint32_t>(purpose);
+}
+
+// An entry alone would leave the thread inside of its handshake call for good.
+bool needs_return_probe(const ProbePoint& point) {
+  return point.placement == ProbePlacement::kFunctionReturn || point.purpose == ProbePurpose::kPeekEntry;
 }
 
 }  // namespace
@@ -106,6 +112,12 @@ bpf_program* Kernel::program_for(ProbePurpose purpose) const {
     case ProbePurpose::kSessionFound: return programs.on_session_found;
     case ProbePurpose::kSessionAsked: return programs.on_session_asked;
     case ProbePurpose::kSessionTaken: return programs.on_session_taken;
+    case ProbePurpose::kPeekEntry: return programs.on_peek;
+    case ProbePurpose::kPeekReturn: return programs.on_peek_return;
+    case ProbePurpose::kRead: return programs.on_read;
+    case ProbePurpose::kReadResult: return programs.on_read_result;
+    case ProbePurpose::kBioWrite: return programs.on_bio_write;
+    case ProbePurpose::kStreamRead: return programs.on_stream_read;
   }
   return nullptr;
 }
@@ -134,7 +146,7 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
     std::string& failure = result.failures.emplace_back();
     if (!result.slot) {
       failure = point.symbol + ": too many libraries are probed";
-    } else if (point.placement == ProbePlacement::kFunctionReturn && !with_return_probes) {
+    } else if (needs_return_probe(point) && !with_return_probes) {
       failure = point.symbol + ": return probes are not safe on this kernel";
     } else {
       auto link = attach_point(point, path, probe_key(*result.slot, point.purpose) | (asks_caller ? MTLSWATCH_PROBE_ASKS_CALLER : 0));

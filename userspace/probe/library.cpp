@@ -49,6 +49,8 @@ constexpr WantedProbe kWanted[] = {
     {ProbePurpose::kSessionFound, "SSL_SESSION_up_ref", Observe::kCallArguments, kArgument1, nullptr, "OPENSSL_LH_retrieve"},
     {ProbePurpose::kSessionAsked, "SSL_get1_session", Observe::kOwnEntry, kArgument1, nullptr},
     {ProbePurpose::kSessionTaken, "SSL_SESSION_up_ref", Observe::kCallArguments, kArgument1, nullptr, nullptr, "SSL_get1_session"},
+    {ProbePurpose::kPeekEntry, "SSL_peek", Observe::kOwnEntry, kArgument1, nullptr},
+    {ProbePurpose::kPeekReturn, "SSL_peek", Observe::kOwnReturn, 0, nullptr},
 };
 
 constexpr std::size_t kMostCallSites = 16;  // OpenSSL 1.1.1 has 257 of ERR_put_error; each costs time to attach and detach

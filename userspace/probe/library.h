@@ -27,6 +27,12 @@ enum class ProbePurpose : std::uint8_t {
   kSessionFound,     ///< SSL_SESSION_up_ref is called where the in-process cache was searched: rdi is the SSL_SESSION
   kSessionAsked,     ///< SSL_get1_session begins: rdi is the SSL
   kSessionTaken,     ///< and what it returns: rdi is the SSL_SESSION
+  kPeekEntry,        ///< SSL_peek begins: rdi is the SSL
+  kPeekReturn,       ///< and ends
+  kRead,             ///< a program calls SSL_read, which drives its handshakes: rdi is the SSL
+  kReadResult,       ///< and has its result in eax
+  kBioWrite,         ///< a program calls BIO_write: rsi points to the bytes, edx is their number
+  kStreamRead,       ///< Node's TLSWrap::OnStreamRead begins: rsi is the number of bytes, rdx points to a uv_buf_t
 };
 
 /// How a point relates to the function it observes.

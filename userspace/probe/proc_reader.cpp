@@ -251,4 +251,18 @@ Result<std::vector<TlsLibrary>> ProcReader::mapped(std::uint32_t pid, const std:
   return libraries;
 }
 
+std::vector<TlsLibrary> ProcReader::programs(std::uint32_t pid) const {
+  const auto maps = read_bounded(path(pid, "maps"), kMapsBytes);
+  std::vector<TlsLibrary> found;
+  std::set<FileIdentity> seen;
+  for (const std::string_view line : maps ? split(*maps, '\n') : std::vector<std::string_view>{}) {
+    const auto mapping = parse_mapping(line);
+    if (!mapping || found.size() == kModules) continue;
+    const std::string name = base_name(std::string(mapping->path));
+    if (name.starts_with("lib") || name.starts_with("ld-") || !seen.insert(mapping->file).second) continue;
+    found.push_back(library_of(*mapping, path(pid, "root"), path(pid, "map_files")));
+  }
+  return found;
+}
+
 }  // namespace mtlswatch

@@ -76,6 +76,11 @@ class ProcReader {
   /// libcrypto likewise: it defines what libssl calls.
   Result<std::vector<TlsLibrary>> crypto_libraries(std::uint32_t pid) const;
 
+  /// The executable and what it has loaded that is no library by name: extension modules, plugins. At most kModules.
+  std::vector<TlsLibrary> programs(std::uint32_t pid) const;
+
+  static constexpr std::size_t kModules = 64;
+
   /// /proc/PID/ENTRY.
   std::string path(std::uint32_t pid, const std::string& entry) const;
 
