@@ -72,7 +72,7 @@ static __always_inline void on_listening(struct sock *sk)
 	submit_urgent_record(record);
 }
 
-static __always_inline void on_closed(struct sock *sk)
+static __always_inline void on_closed(struct sock *sk, int old_state)
 {
 	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, 0);
 	struct mtlswatch_close *record;
@@ -85,7 +85,9 @@ static __always_inline void on_closed(struct sock *sk)
 	record->header.tid = state->tid;
 	record->cookie = state->cookie;
 	record->ending = state->ending;
-	if (!state->ending && sk->sk_err)
+	if (!state->ending && (old_state == TCP_LAST_ACK || old_state == TCP_CLOSE_WAIT))
+		record->ending = MTLSWATCH_ENDING_PEER; /* before its first bytes were read */
+	else if (!state->ending && sk->sk_err)
 		record->ending = MTLSWATCH_ENDING_RESET;
 	submit_record(record);
 }
@@ -115,7 +117,7 @@ int BPF_PROG(on_socket_state, struct sock *sk, int old_state, int new_state)
 	else if (new_state == TCP_FIN_WAIT1)
 		note_ending(sk, MTLSWATCH_ENDING_LOCAL);
 	else if (new_state == TCP_CLOSE)
-		on_closed(sk);
+		on_closed(sk, old_state);
 	else if (new_state == TCP_ESTABLISHED) {
 		state = bpf_sk_storage_get(&connections, sk, 0, 0);
 		if (state && !state->announced)

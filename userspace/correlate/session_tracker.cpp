@@ -19,6 +19,7 @@ struct ReasonText {
 // include/openssl/sslerr.h; equal in 1.1.1 and 3.x. 1000 + n is alert n received (RFC 8446 section 6).
 constexpr std::array kReasons = {
     ReasonText{101, "no_suitable_key_share"},
+    ReasonText{118, "no_suitable_signature_algorithm"},
     ReasonText{123, "bad_signature"},
     ReasonText{134, "certificate_verify_failed"},
     ReasonText{135, "certificate_length_mismatch"},

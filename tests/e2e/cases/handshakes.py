@@ -70,7 +70,7 @@ def run(lab, score):
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)
     judge(cells + broken, agent.events)
-    print(f"      {judge_requests(cells, agent.events)} of {len(cells)} handshakes carried a request to Django")
+    print(f"      {judge_requests(cells, fronts, agent.events)} of {len(cells)} handshakes carried a request to Django")
     print_table("handshakes", cells)
     for cell in broken:
         cell.column, cell.row, cell.front = cell.front, cell.row, ""

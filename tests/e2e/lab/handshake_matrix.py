@@ -5,7 +5,7 @@ wrong on purpose. Every handshake becomes a Cell."""
 from dataclasses import dataclass, replace
 
 from lab.handshake_client import Handshake, Wish, context_for, leave_in_the_middle, refuse_the_server, say, shake
-from lab.handshake_truth import OTHER_NAME, Cell, accepted_fields, broken_fields, refused_fields
+from lab.handshake_truth import OTHER_NAME, Cell, accepted_fields, broken_fields, refused_fields, untold_fields
 
 # Row -> (the door's mode, who). "ignored": a door that lets everybody in.
 VISITORS = {
@@ -40,6 +40,8 @@ def _cell(front, row, column, view, outcome, wish, server_name):
     certificate, version = wish.certificate, wish.version
     said = (accepted_fields(outcome, certificate, version, view.resumed, server_name) if outcome.accepted
             else refused_fields(outcome, certificate, version, server_name))
+    if view.resumed and f"{version} {column}" in front.untold:
+        said |= untold_fields()
     return Cell(front.name, row, column, view, certificate, server_name, said)
 
 
@@ -96,28 +98,28 @@ def break_handshakes(front, pki):
 
     # nginx's HTTP side peeks at the first byte: what is not TLS never gets near OpenSSL.
     add("HTTP on the TLS port", say(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ("http_request",),
-        events=(0,) if front.name in ("nginx", "nginx-uwsgi") else (1,))
-    add("garbage", say(port, b"\x16\x99garbage" * 20), ("wrong_version_number",))
-    add("TLS 1.1", _refused(pki, port, Wish("TLSv1.1")), ("unsupported_protocol",), server_name=("localhost", None))
+        events=(0,) if front.name in ("nginx", "nginx-uwsgi") or not front.told_of_noise else (1,))
+    add("garbage", say(port, b"\x16\x99garbage" * 20), ("wrong_version_number",), events=(int(front.told_of_noise),))
+    add("TLS 1.1", _refused(pki, port, Wish("TLSv1.1")), front.old_protocol_reasons, server_name=("localhost", None))
     add("no shared cipher", _refused(pki, port, Wish("TLSv1.2", ciphers="ECDHE-RSA-AES128-GCM-SHA256")),
         ("no_shared_cipher",), server_name="localhost")
     for version in front.versions:
         add(f"{version} client refuses the server", refuse_the_server(context_for(pki, Wish(version, trust=False)), port),
             ("alert_unknown_ca",), server_name="localhost")
-        _leave(add, context_for(pki, Wish(version)), port, version)
+        _leave(add, context_for(pki, Wish(version)), port, version, front.gives_up)
     if front.name in ("nginx", "nginx-uwsgi"):
         add("no common ALPN", _refused(pki, port, Wish(alpn=("nonsense",))), ("no_application_protocol",),
             server_name="localhost")
     return cells
 
 
-def _leave(add, context, port, version):
+def _leave(add, context, port, version, gives_up):
     add(f"{version} half a hello, then closed", leave_in_the_middle(context, port, "half"), ("peer_closed",))
     add(f"{version} closed in the middle", leave_in_the_middle(context, port, "close"), ("peer_closed",),
         server_name="localhost")
     add(f"{version} reset in the middle", leave_in_the_middle(context, port, "reset"), ("socket_error", "peer_closed"),
         server_name="localhost")
-    add(f"{version} silent in the middle", leave_in_the_middle(context, port, "wait"), ("abandoned", "timed_out"),
+    add(f"{version} silent in the middle", leave_in_the_middle(context, port, "wait"), ("abandoned", "timed_out") if gives_up else ("peer_closed",),
         outcomes=("unknown", "failure"), server_name="localhost")
 
 

@@ -51,6 +51,12 @@ def refused_fields(outcome, certificate, version, server_name):
     }
 
 
+def untold_fields():
+    """Of a resumed session whose maker is not seen: nothing is claimed."""
+    return {"event.reason": "established", "mtlswatch.client_certificate.presented": None,
+            "mtlswatch.client_certificate.verify_code": None, "tls.client.x509.serial_number": None}
+
+
 def broken_fields(reasons, outcomes=("failure",), server_name=ANY):
     """Of a handshake that ended before any certificate could come."""
     return {
@@ -88,7 +94,7 @@ def _ground_disagrees(cell, front, log):
 def _log_disagrees(cell, seen):
     said, certificate = cell.expected, cell.certificate
     code = said["mtlswatch.client_certificate.verify_code"]
-    if seen.verify_code is not None and not _is_right(seen.verify_code, code):
+    if None not in (seen.verify_code, code) and not _is_right(seen.verify_code, code):
         yield f"the log has verify code {seen.verify_code}, not {code}"
     if not cell.view.accepted:
         return
@@ -134,7 +140,7 @@ def judge(cells, events):
 
 
 def _request_reason(cell):
-    """event.reason of the request that followed. A session of another name is told where the server kept its name."""
+    """event.reason of the request that followed."""
     code = cell.expected["mtlswatch.client_certificate.verify_code"]
     if cell.certificate is None:
         return "no_client_certificate"
@@ -144,22 +150,23 @@ def _request_reason(cell):
     return "resumed_under_other_name" if other else "verified_client_certificate"
 
 
-def judge_requests(cells, events):
+def judge_requests(cells, fronts, events):
     """Adds to wrong of every cell whose request reached Django: the right reason and holder. Returns how many those are."""
     by_key = defaultdict(list)
     for event in of_dataset(events, "mtlswatch.request"):
         by_key[get(event, "source.port"), get(event, "destination.port")].append(event)
-    for cell in cells:
-        if cell.view.status != 200:
-            continue
+    trusted = {front.name for front in fronts if front.trusted}
+    carried = [cell for cell in cells if cell.view.status == 200 and cell.front in trusted]
+    for cell in carried:
+        wanted = _request_reason(cell)
         found = by_key[_key(cell)]
         serials = {get(event, "tls.client.x509.serial_number") for event in found}
         reasons = {get(event, "event.reason") for event in found}
-        if reasons != {_request_reason(cell)}:
-            cell.wrong.append(f"request: {sorted(map(str, reasons))}, not {_request_reason(cell)}")
+        if reasons != {wanted}:
+            cell.wrong.append(f"request: {sorted(map(str, reasons))}, not {wanted}")
         elif cell.certificate is not None and serials != {cell.certificate.serial}:
             cell.wrong.append(f"request: serial {serials}")
-    return sum(cell.view.status == 200 for cell in cells)
+    return len(carried)
 
 
 def count_events(events, keys):

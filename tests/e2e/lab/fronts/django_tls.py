@@ -15,6 +15,8 @@ class _DjangoTls(Front):
     """One process tree a door."""
 
     logs_facts = False
+    trusted = False  # Django itself: the case "chains" is about its requests
+    old_protocol_reasons = ("unsupported_protocol", "no_suitable_signature_algorithm")
 
     def __init__(self, directory, pki, mode):
         self.name = f"{self.name}-{mode}"
@@ -28,6 +30,7 @@ class GunicornTls(_DjangoTls):
     """Makes a TLS context for every connection, which knows no session of before."""
 
     name = "gunicorn"
+    gives_up = False
     resumes = False
     options = ()
 
@@ -47,6 +50,8 @@ class GunicornTlsAtOnce(GunicornTls):
 
 class UvicornTls(_DjangoTls):
     name = "uvicorn"
+    gives_up = False
+    told_of_noise = False  # fed through memory: only a ClientHello tells whose bytes they are
 
     def _argv(self, door, _project):
         return ["/usr/bin/python3", "-m", "uvicorn", "--host", "127.0.0.1", "--port", door.port, "--lifespan", "off",

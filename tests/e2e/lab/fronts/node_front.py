@@ -19,6 +19,9 @@ class Node(Front):
 
     name = "node"
     lenient = True
+    trusted = False  # an interpreter
+    told_of_noise = False
+    untold = ("TLSv1.2 id, no tickets",)  # brought back by the program, outside of any handshake call
     never_resumed = ("TLSv1.2 id", "TLSv1.3 stateful")  # without tickets only TLS 1.2, and only by the program's own cache
 
     def __init__(self, directory, pki, doors, server):
