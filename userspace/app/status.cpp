@@ -67,6 +67,7 @@ AgentStatus gather_status(const StatusSources& sources) {
                  {"decode", decoder.records_malformed + decoder.certificates_incomplete},
                  {"correlate", decoder.connections_evicted + correlator.connections_evicted()}};
   status.tables = {{"connections", correlator.connections(), sources.config.limits.connections, correlator.connections_evicted()},
+                   {"sessions", correlator.sessions(), SessionCache::kSessions, correlator.sessions_evicted()},
                    {"exchanges", correlator.exchanges(), sources.config.limits.exchanges, 0}};
   status.maps = sources.kernel.map_fill();
   count_processes(sources.watcher, status);

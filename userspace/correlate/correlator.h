@@ -30,6 +30,9 @@ class Correlator {
 
   const ProcessDirectory& processes() const { return processes_; }
   std::size_t connections() const { return connections_.size(); }
+  /// Those that may be resumed from a server's own cache.
+  std::size_t sessions() const { return sessions_.cache().size(); }
+  std::uint64_t sessions_evicted() const { return sessions_.cache().evicted(); }
   std::size_t exchanges() const { return exchanges_.size(); }
   std::uint64_t connections_evicted() const { return connections_.evicted(); }
 

@@ -28,6 +28,7 @@ class SessionTracker {
   void on_certificate(Connection& connection, const PeerCertificate& event);
   void on_session_offered(Connection& connection, const SessionOffered& event);
   void on_session_cached(Connection* connection, const SessionCached& event);
+  const SessionCache& cache() const { return cache_; }
   void forget_process(std::uint32_t pid) { cache_.forget_process(pid); }
   /// Records were lost: what the servers' caches hold is not known any more.
   void forget_sessions() { cache_.clear(); }
