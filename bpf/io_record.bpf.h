@@ -18,6 +18,7 @@ struct io_part {
 	__u32 captured; /* bytes wanted from user_data */
 	__u32 length;
 	__u32 flags;
+	__u32 received;
 };
 
 static __always_inline void write_io(const struct io_part *part, const __u32 data_class)
@@ -39,7 +40,7 @@ static __always_inline void write_io(const struct io_part *part, const __u32 dat
 	io->length = part->length;
 	io->flags = part->flags;
 	io->captured_bytes = 0;
-	io->reserved = 0;
+	io->received = part->received;
 	if (data_class) {
 		if (captured > data_class)
 			captured = data_class;

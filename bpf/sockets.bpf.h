@@ -133,6 +133,7 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 		announce(sk, state);
 	if (process & MTLSWATCH_OBSERVED_BACKEND) {
 		part.flags |= MTLSWATCH_IO_BACKEND;
+		part.received = is_tcp(sk) ? received_until(sk) : state->unix_received_bytes;
 		user_buffer_of_current(&buffer);
 		wanted = status_bytes(&buffer, moved);
 	} else {

@@ -101,7 +101,7 @@ struct mtlswatch_io {
 	__u32 length; /* bytes this call moved from position on */
 	__u32 flags; /* enum mtlswatch_io_flags */
 	__u32 captured_bytes; /* of them, how many data holds */
-	__u32 reserved;
+	__u32 received; /* sends of a backend: low half of the position behind the last byte it has received; 0: not told */
 	__u8 data[]; /* captured_bytes, then zeros up to a size class: 0, 64, 512 or 2048 */
 };
 

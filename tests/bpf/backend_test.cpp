@@ -101,6 +101,20 @@ TEST_F(Prefix, of_a_response_is_16_bytes_of_each_send_that_begins_as_one) {
   EXPECT_EQ(io[1].as<mtlswatch_io>().length, std::string(kResponse).size());
 }
 
+TEST_F(Prefix, of_a_response_comes_with_how_far_requests_were_received) {
+  for (const Network network : {Network::kTcp4, Network::kUnixPath}) {
+    const Records io = io_at_server(kBackend, [&](const SocketPair& pair) {
+      pass(pair, numbered(20000), 5000);
+      answer(pair, kResponse);
+      pass(pair, "GET", 3);
+      answer(pair, kResponse);
+    }, network);
+    const auto first = io.front().as<mtlswatch_io>(), last = io.back().as<mtlswatch_io>();
+    EXPECT_EQ(last.received - static_cast<std::uint32_t>(first.position), 20003u);
+    EXPECT_EQ(first.received, 0u);
+  }
+}
+
 TEST_F(Prefix, is_empty_where_a_response_does_not_begin_as_one) {
   const Records io = io_at_server(kBackend, [&](const SocketPair& pair) {
     pass(pair, "GET", 3);

@@ -40,7 +40,7 @@ TEST_P(MessageOfSize, arrives_in_parts_that_continue_each_other) {
     EXPECT_EQ(io.header.size, part.bytes().size());
     EXPECT_EQ(io.position, position);
     EXPECT_EQ(io.turn, 3u);
-    EXPECT_EQ(io.reserved, 0u);
+    EXPECT_EQ(io.received, 0u);
     position += io.captured_bytes;
     length += io.length;
   }

@@ -42,7 +42,7 @@ Layout io_layout() {
   using This = mtlswatch_io;
   return {sizeof(This),
           {HEADER, AT(cookie), AT(position), AT(turn), AT(witness_cookie), AT(witness_position), AT(witness_turn),
-           AT(length), AT(flags), AT(captured_bytes), AT(reserved), AT(data)}};
+           AT(length), AT(flags), AT(captured_bytes), AT(received), AT(data)}};
 }
 
 Layout close_layout() {

@@ -13,6 +13,7 @@ namespace mtlswatch {
 namespace {
 
 constexpr std::size_t kHeadBytes = MTLSWATCH_BACKEND_PREFIX_BYTES;
+constexpr std::uint64_t kLeastHead = 16;             // "GET / HTTP/1.0" and two line ends
 constexpr std::uint64_t kLongestTcpBody = 1u << 30;  // beyond, 32-bit positions do not tell where it ends
 
 bool begins_request(std::span<const std::uint8_t> bytes) {
@@ -52,7 +53,7 @@ std::size_t RequestFramer::align(const Piece& piece, std::vector<FramedRequest>&
   const std::int64_t ahead = distance(piece.position);
   std::size_t known = 0;
   if (ahead > 0) {
-    skip(static_cast<std::uint64_t>(ahead), out);
+    skip(static_cast<std::uint64_t>(ahead), piece.time_ns, out);
   } else if (ahead < 0 && piece.turn_start) {  // the stream did not go backwards: another count began
     cut_head(out);
     state_ = State::kLost;
@@ -64,14 +65,24 @@ std::size_t RequestFramer::align(const Piece& piece, std::vector<FramedRequest>&
   return known;
 }
 
+void RequestFramer::received_until(std::uint32_t position, std::uint64_t time_ns, std::vector<FramedRequest>& out) {
+  const auto ahead = next_ ? static_cast<std::int32_t>(position - static_cast<std::uint32_t>(*next_)) : 0;
+  if (ahead <= 0) return;
+  skip(static_cast<std::uint64_t>(ahead), time_ns, out);
+  *next_ += static_cast<std::uint64_t>(ahead);
+}
+
 /// Bytes that were moved but are not known.
-void RequestFramer::skip(std::uint64_t count, std::vector<FramedRequest>& out) {
+void RequestFramer::skip(std::uint64_t count, std::uint64_t time_ns, std::vector<FramedRequest>& out) {
   if (state_ == State::kHead || state_ == State::kStart) {
+    if (!in_head_ && count >= kLeastHead) miss_request(0, time_ns, out);
     cut_head(out);
     state_ = State::kLost;
+  } else if (state_ == State::kBody && count > body_left_) {
+    if (count - body_left_ >= kLeastHead) miss_request(body_left_, time_ns, out);
+    state_ = State::kLost;
   } else if (state_ == State::kBody) {
-    if (count > body_left_) state_ = State::kLost;
-    if (state_ == State::kBody) take_body(count);
+    take_body(count);
   } else if (state_ == State::kChunked) {
     chunks_.skip(count);
     if (chunks_.lost()) state_ = State::kLost;
@@ -184,6 +195,14 @@ void RequestFramer::end_head(std::string_view text, bool complete, std::vector<F
   }
   if (uwsgi && state_ == State::kChunked) state_ = State::kOpaque;  // the server leaves the framing to the application
   if (wraps_ && body_left_ > kLongestTcpBody) state_ = State::kLost;
+}
+
+/// A request begins so many bytes behind what was read, and its head was not captured.
+void RequestFramer::miss_request(std::uint64_t offset, std::uint64_t time_ns, std::vector<FramedRequest>& out) {
+  FramedRequest request{time_ns, *next_ + offset, {}};
+  request.head.state = HeadState::kCut;
+  if (wraps_) request.position = static_cast<std::uint32_t>(request.position);
+  out.push_back(std::move(request));
 }
 
 std::size_t RequestFramer::take_body(std::size_t available) {

@@ -54,6 +54,13 @@ class RequestFramer {
   /// Takes the next piece and appends the requests whose heads it ended. mask: marked with what may be recorded.
   void feed(const Piece& piece, std::vector<FramedRequest>& out, ByteMask* mask = nullptr);
 
+  /// The stream was received up to this position (its low half): bytes that no piece brought belong to a body, or hide a
+  /// request, which is emitted as cut, without a head.
+  void received_until(std::uint32_t position, std::uint64_t time_ns, std::vector<FramedRequest>& out);
+
+  /// What the stream holds is not known: it may have brought requests that were not told.
+  bool lost() const { return state_ == State::kLost && after_body_ == State::kHead; }
+
   /// An unfinished head gets no more bytes (its answer is being sent): it is emitted as cut.
   void cut_head(std::vector<FramedRequest>& out);
 
@@ -64,7 +71,8 @@ class RequestFramer {
   enum class State { kStart, kHead, kBody, kChunked, kLost, kOpaque };
 
   std::size_t align(const Piece& piece, std::vector<FramedRequest>& out);
-  void skip(std::uint64_t count, std::vector<FramedRequest>& out);
+  void skip(std::uint64_t count, std::uint64_t time_ns, std::vector<FramedRequest>& out);
+  void miss_request(std::uint64_t offset, std::uint64_t time_ns, std::vector<FramedRequest>& out);
   void consume(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask);
   std::size_t take_start(const Piece& piece, std::size_t at, ByteMask* mask);
   std::size_t take_head(const Piece& piece, std::size_t at, std::vector<FramedRequest>& out, ByteMask* mask);

@@ -130,16 +130,18 @@ void StreamReader::read_response(ConnectionState& connection, const mtlswatch_io
   if (status == 0 && (connection.status_seen || !piece.turn_start || !spoken)) return;
   connection.status_seen |= status != 0;
   if (is_interim(status)) return;
-  if (connection.framer && connection.unanswered == 0) {
-    connection.framer->cut_head(framed_);  // it is answered: no more of it will be read
+  if (connection.framer) {
+    if (io.received != 0) connection.framer->received_until(io.received, io.header.time_ns, framed_);
+    if (connection.unanswered == 0) connection.framer->cut_head(framed_);  // it is answered: no more of it will be read
     emit_requests(connection, io, out);
   }
+  const bool may_answer_unseen = connection.unanswered == 0 && connection.framer && connection.framer->lost();
   if (connection.unanswered > 0) --connection.unanswered;
   out.emplace_back(ResponseSeen{.time_ns = io.header.time_ns,
                                 .actor = {io.header.pid, io.header.tid},
                                 .id = io.cookie,
                                 .status = status,
-                                .first_of_turn = piece.turn_start});
+                                .first_of_turn = piece.turn_start || may_answer_unseen});
   if (status != 101) return;
   connection.opaque = true;
   connection.framer.reset();

@@ -105,7 +105,7 @@ struct ResponseSeen {
   Actor actor;
   ConnectionId id = 0;
   int status = 0;
-  bool first_of_turn = false;
+  bool first_of_turn = false;  ///< or behind requests that may not have been seen: it answers, and is no part of a body
   bool encrypted = false;  ///< answers an encrypted request, if one was asked
 };
 

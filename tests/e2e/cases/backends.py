@@ -136,6 +136,30 @@ def _check_claims(lab, events, ledger, score):
                 told[:2])
 
 
+def _check_hidden(lab, kind, server, score):
+    """A request behind a body that is longer than what is read of a message: its head is not seen, it is."""
+    bodies = {"a length": (("Content-Length", 40_000), b"b" * 40_000),
+              "chunks": (("Transfer-Encoding", "chunked"), b"3e8\r\n%s\r\n" % (b"c" * 1000) * 40 + b"0\r\n\r\n")}
+    expectations = {"a length": ("bypass", "direct_connection"), "chunks": ("unknown", "unseen_request")}
+    agent, ports = lab.agent(), {}
+    for what, (header, body) in bodies.items():
+        with Raw(server.port) as connection:
+            connection.send(http_request("POST", "/t/shown", "shown", (header,), body) + http_request("GET", "/t/hidden", "hidden"))
+            for method in ("POST", "GET"):
+                connection.response(method)
+            ports[what] = connection.source_port
+    if not agent.runs:
+        return
+    agent.wait_for(lambda events: len([0 for event in events if get(event, "server.port") == server.port]) >= 4, 15)
+    agent.stop()
+    for what, port in ports.items():
+        events = [event for event in of_dataset(agent.events, "mtlswatch.request") if get(event, "server.port") == server.port
+                  and get(event, "source.port") in (port, None)]
+        told = {(get(event, "mtlswatch.verdict"), get(event, "event.reason"), get(event, "http.response.status_code"))
+                for event in events if get(event, "http.request.id") is None}
+        score.check(f"{kind.name}: a request that hides behind a body of {what} is told", (*expectations[what], 200) in told, told)
+
+
 def run(lab, score):
     chosen = os.environ.get("MTLSWATCH_E2E_KINDS")  # while one of them is being worked on
     kinds = [kind for kind in KINDS if not chosen or kind.name in chosen.split(",")]
@@ -153,5 +177,8 @@ def run(lab, score):
     check_front(ledger.requests, lab.nginxes, score)
     score.check("every request was answered", all(truth.status for truth in ledger.requests))
     lab.verify(ledger, agent, "backends", ground=False)
+    for kind in kinds:
+        if kind.name == "uvicorn":
+            _check_hidden(lab, kind, servers[kind], score)
     if agent.runs and any(kind.protocol == "uwsgi" for kind in kinds):
         _check_claims(lab, agent.events, ledger, score)

@@ -78,6 +78,7 @@ struct IoFields {
   std::uint64_t time_ns = 1000;
   std::uint64_t witness = 0;
   std::uint64_t records_lost = 0;
+  std::uint32_t received = 0;
 };
 
 inline RawRecord io_record(const IoFields& fields) {
@@ -89,6 +90,7 @@ inline RawRecord io_record(const IoFields& fields) {
   record.turn = fields.turn;
   record.witness_cookie = fields.witness;
   record.flags = fields.flags;
+  record.received = fields.received;
   record.captured_bytes = static_cast<std::uint32_t>(fields.data.size());
   record.length = fields.length != 0 ? fields.length : record.captured_bytes;
   const std::size_t size = fields.data.size();

@@ -68,7 +68,30 @@ TEST_F(RequestFramerTest, waits_for_a_turn_when_bytes_past_a_body_are_missing) {
   receive("GET /not-a-turn HTTP/1.1\r\n\r\n");
   receive("name=value", true);
   receive("GET /b HTTP/1.1\r\n\r\n", true);
-  EXPECT_EQ(paths(), (Paths{"/a", "/b"}));
+  EXPECT_EQ(paths(), (Paths{"/a", "", "/b"}));
+}
+
+TEST_F(RequestFramerTest, tells_a_request_that_hides_behind_a_body) {
+  const std::string head = "POST /a HTTP/1.1\r\nContent-Length: 30000\r\n\r\n";
+  receive(head, true);
+  const auto body_end = static_cast<std::uint32_t>(100 + head.size() + 30000);
+  framer_->received_until(body_end, 7, requests_);
+  framer_->received_until(body_end - 100, 7, requests_);
+  EXPECT_EQ(paths(), Paths{"/a"}) << "all of it is the body";
+  framer_->received_until(body_end + 40, 8, requests_);
+  ASSERT_EQ(requests_.size(), 2u);
+  EXPECT_EQ(requests_[1].head.state, HeadState::kCut);
+  EXPECT_EQ(requests_[1].position, body_end);
+  EXPECT_TRUE(framer_->lost());
+  miss(30000 + 40);
+  receive("GET /b HTTP/1.1\r\n\r\n", true);
+  EXPECT_EQ(paths(), (Paths{"/a", "", "/b"}));
+}
+
+TEST_F(RequestFramerTest, takes_line_ends_behind_a_body_for_no_request) {
+  receive("POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", true);
+  framer_->received_until(static_cast<std::uint32_t>(position_ + 2), 7, requests_);
+  EXPECT_EQ(paths(), Paths{"/a"});
 }
 
 TEST_F(RequestFramerTest, follows_a_chunked_body) {
