@@ -126,6 +126,7 @@ void SessionTracker::on_server_hello(Connection& connection, const ServerHelloSe
   std::optional<ServerHello>& known = connection.session.server_hello;
   if (known && !known->is_retry_request) return;
   known = event.hello;
+  connection.server_hello_ns = event.time_ns;
 }
 
 void SessionTracker::on_certificate(Connection& connection, const PeerCertificate& event) {
@@ -179,6 +180,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (session.state == SessionState::kEstablished) return on_step_again(connection, event);
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
+  if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
   if (event.verify_code) session.verify_code = event.verify_code;
@@ -186,7 +188,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (connection.handshake_certificates > 0) {
     session.presented = true;
     session.resumed = false;  // a certificate on the wire means a full handshake
-  } else if (event.result == 1 && session.resumed == false) {
+  } else if (event.result == 1 && session.resumed == false && !connection.seen_late) {
     session.presented = false;
     session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
   } else if (event.result == 1 && session.resumed == true && connection.offered) {
