@@ -119,8 +119,10 @@ Status Agent::open_introspection() {
 }
 
 Status Agent::run() {
-  announce("agent-ready", fmt::format("watching {} processes", watcher_.processes().size()));
+  const std::string watching = fmt::format("watching {} processes", watcher_.processes().size());
+  announce("agent-ready", watching);
   if (const Status status = flush(); !status) return status;
+  service_manager_.ready(watching);
   for (bool stop = false; !stop;) {
     epoll_event events[4];
     const int count = epoll_wait(epoll_.get(), events, 4, -1);
@@ -135,6 +137,7 @@ Status Agent::run() {
     }
     if (const Status status = turn(boottime_ns()); !status) return status;
   }
+  service_manager_.stopping();
   if (const Status status = ring_->drain(); !status) return status;
   const std::uint64_t now_ns = boottime_ns();
   give_tick(now_ns);
@@ -154,6 +157,7 @@ Status Agent::turn(std::uint64_t now_ns) {
     if (const Status status = scan(); !status) spdlog::warn("look for processes: {}", status.error().message);
   }
   look_into(now_ns, false);
+  service_manager_.keep_alive(now_ns);
   return flush();
 }
 
@@ -174,7 +178,9 @@ Status Agent::handle_signal(bool& stop) {
   signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return Done{};
   if (info.ssi_signo == SIGHUP) {
+    service_manager_.reloading();
     reload();
+    service_manager_.reloaded();
     return Done{};
   }
   if (info.ssi_signo == SIGUSR1) {

@@ -13,6 +13,7 @@
 #include "userspace/app/introspection.h"
 #include "userspace/app/outputs.h"
 #include "userspace/app/pipeline.h"
+#include "userspace/app/service_manager.h"
 #include "userspace/app/watcher.h"
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
@@ -75,6 +76,7 @@ class Agent {
   Scrubber scrubber_;
   std::vector<std::uint8_t> scrubbed_;
   CoverageReporter coverage_{watcher_};
+  ServiceManager service_manager_ = ServiceManager::from_environment();
   std::optional<RingReader> ring_;
   UniqueFd epoll_, timer_, signals_;
   std::uint64_t next_scan_ns_ = 0;  ///< 0: no scan is wanted
