@@ -43,6 +43,16 @@ struct connection_state {
 
 #define HELLO_BYTES 32 /* beginning of a ClientHello's record: 21 bytes of it are the client's random */
 
+/* What is known of one stream of a proxy that queues: whose request it carries. ingress_cookie 0: not known. */
+struct stream_origin {
+	__u64 ingress_cookie;
+	__u64 received_cookie; /* as in struct mtlswatch_stream */
+	__u64 received_position;
+	__u64 session_started_ns;
+	__u32 flags; /* enum mtlswatch_stream_flags */
+	__u32 reserved;
+};
+
 /* What one thread is doing. Lives in the thread. */
 struct thread_state {
 	__u64 received_cookie; /* the connection it last received from */
@@ -65,6 +75,12 @@ struct thread_state {
 	__u64 done_cookie; /* ... and its connection */
 	__u64 asked_ssl; /* SSL_get1_session was called for it */
 	__u64 taken_session; /* and returned this */
+	__u64 stream_session; /* the proxy's session whose stream is being made; 0: none that is known */
+	__u32 stream_flags; /* enum mtlswatch_stream_flags of that stream */
+	__u32 received_since_stream; /* after the last stream was made or attached; outside of handshakes */
+	__u64 attached_connection; /* the proxy's upstream connection that a stream was last given ... */
+	struct stream_origin attached; /* ... and that stream */
+	__u64 connecting; /* the proxy's upstream connection that is about to connect; 0: none */
 	__u8 received_answered; /* the connection it last received from has answered its ClientHello */
 	__u8 handshake_answered; /* the ServerHello is out: sessions decoded now are tickets being made */
 };
@@ -174,6 +190,47 @@ struct {
 	__type(key, __u64);
 	__type(value, __u8);
 } calling_files SEC(".maps") __weak;
+
+/* An object of a proxy, by its address. */
+struct proxy_object {
+	__u64 address;
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct proxy_session {
+	__u64 started_ns;
+	__u64 ingress_cookie; /* 0: no connection, or not known */
+	__u32 has_streams; /* its connection is looked for at its first stream only */
+	__u32 reserved;
+};
+
+/* key: a client's session, value: as above. Written at its beginning and its first stream, deleted at its end. Full: the
+ * longest unused is forgotten, and its requests stay without this witness. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct proxy_object);
+	__type(value, struct proxy_session);
+} proxy_sessions SEC(".maps") __weak;
+
+/* key: a stream's upstream side, value: whose request it carries. Written anew, or deleted, whenever such an object is
+ * made, so that an address that is used again never speaks for its former owner. Full: as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct proxy_object);
+	__type(value, struct stream_origin);
+} proxy_streams SEC(".maps") __weak;
+
+/* key: an upstream connection, value: the cookie of the socket that it last connected. Written at connect. A stale one
+ * names a closed socket, on which nothing is sent any more. Full: as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct proxy_object);
+	__type(value, __u64);
+} proxy_connections SEC(".maps") __weak;
 
 /* Set by the agent before load. */
 extern const volatile __u32 agent_pid; /* never observed */

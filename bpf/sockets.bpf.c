@@ -2,6 +2,7 @@
 #include "kernel_types.h"
 
 #include "sockets.bpf.h"
+#include "stream.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -56,6 +57,7 @@ static __always_inline void on_connecting(struct sock *sk)
 	state->role = MTLSWATCH_ROLE_EGRESS;
 	state->by_stranger = !is_observed;
 	set_owner(state);
+	name_connecting(state->cookie);
 }
 
 static __always_inline void on_listening(struct sock *sk)

@@ -219,9 +219,7 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 	if (!state->announced)
 		announce(sk, state);
 	if (thread) {
-		thread->received_cookie = state->cookie;
-		thread->received_turn = state->receive_turn;
-		thread->received_position = state->receive_position;
+		note_received(thread, state->cookie, state->receive_turn, state->receive_position);
 		thread->received_answered = has_answered(state);
 	}
 	if (result == 0) {

@@ -50,6 +50,15 @@ static __always_inline void keep_hello(struct thread_state *thread, const struct
 		thread->hello_cookie = state->cookie;
 }
 
+static __always_inline void note_received(struct thread_state *thread, __u64 cookie, __u64 turn, __u64 position)
+{
+	thread->received_cookie = cookie;
+	thread->received_turn = turn;
+	thread->received_position = position;
+	thread->received_since_stream = !thread->ssl; /* a handshake's bytes are no request */
+	thread->connecting = 0;
+}
+
 /* A handshake belongs to the accepted socket that is received from inside the call that drives it: a fact, where "the
  * thread's latest connection" would be a guess. Two such sockets inside one call contradict each other. */
 static __always_inline void bind_handshake(struct thread_state *thread, const struct connection_state *state,

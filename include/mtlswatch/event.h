@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #endif
 
-#define MTLSWATCH_CONTRACT_VERSION 3
+#define MTLSWATCH_CONTRACT_VERSION 4
 
 enum mtlswatch_kind {
 	MTLSWATCH_KIND_CONNECTION = 1, /* struct mtlswatch_connection: a socket's facts, once, before its first io */
@@ -21,7 +21,8 @@ enum mtlswatch_kind {
 	MTLSWATCH_KIND_PROCESS = 6, /* struct mtlswatch_process: exec, fork, exit, listen */
 	MTLSWATCH_KIND_LISTENER = 7, /* struct mtlswatch_connection of a listening socket, from the iterator only */
 	MTLSWATCH_KIND_SESSION = 8, /* struct mtlswatch_session: an older session was offered, stored or found */
-	MTLSWATCH_KIND_COUNT = 9,
+	MTLSWATCH_KIND_STREAM = 9, /* struct mtlswatch_stream: a proxy's own functions tie a request to its client */
+	MTLSWATCH_KIND_COUNT = 10,
 };
 
 /* Every record begins with this header. Times are CLOCK_BOOTTIME nanoseconds. */
@@ -116,6 +117,25 @@ struct mtlswatch_close {
 	struct mtlswatch_header header;
 	__u64 cookie;
 	__u32 ending; /* enum mtlswatch_ending */
+	__u32 reserved;
+};
+
+/* ---- proxies that queue -------------------------------------------------------------------------------------- */
+
+enum mtlswatch_stream_flags {
+	MTLSWATCH_STREAM_FIRST = 1 << 0, /* of its session: its client is inferred from received_cookie itself */
+};
+
+/* What a proxy's own functions say: whatever is sent next on this upstream connection, if that begins a turn, is what
+ * this client asked for. */
+struct mtlswatch_stream {
+	struct mtlswatch_header header;
+	__u64 cookie; /* the connected socket that carries the stream from now on */
+	__u64 ingress_cookie; /* the client's connection; 0: this one carries a stream that is nobody's, or not known */
+	__u64 received_cookie; /* the connection this thread had last received from when the stream was made ... */
+	__u64 received_position; /* ... and where that turn began */
+	__u64 session_started_ns; /* when the proxy took the client's connection on: names the session */
+	__u32 flags; /* enum mtlswatch_stream_flags */
 	__u32 reserved;
 };
 
@@ -246,7 +266,8 @@ enum mtlswatch_failure {
 	MTLSWATCH_FAILURE_READ_CERTIFICATE = 3, /* bpf_probe_read_user of a certificate */
 	MTLSWATCH_FAILURE_OBSERVE = 4, /* observed_processes is full */
 	MTLSWATCH_FAILURE_SESSION = 5, /* sessions could not be written */
-	MTLSWATCH_FAILURE_COUNT = 6,
+	MTLSWATCH_FAILURE_KEEP_STREAM = 6, /* a map of a proxy's streams took no entry */
+	MTLSWATCH_FAILURE_COUNT = 7,
 };
 
 #ifdef __cplusplus
@@ -258,6 +279,7 @@ MTLSWATCH_ASSERT(sizeof(struct mtlswatch_header) == 32);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_connection) == 248);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_io) == 96);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_close) == 48);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_stream) == 80);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_handshake) == 88);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_certificate) == 64 + MTLSWATCH_CERTIFICATE_DATA_BYTES);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_session) == 72 + MTLSWATCH_SERVER_NAME_BYTES);

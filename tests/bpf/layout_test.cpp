@@ -50,6 +50,13 @@ Layout close_layout() {
   return {sizeof(This), {HEADER, AT(cookie), AT(ending), AT(reserved)}};
 }
 
+Layout stream_layout() {
+  using This = mtlswatch_stream;
+  return {sizeof(This),
+          {HEADER, AT(cookie), AT(ingress_cookie), AT(received_cookie), AT(received_position), AT(session_started_ns),
+           AT(flags), AT(reserved)}};
+}
+
 Layout handshake_layout() {
   using This = mtlswatch_handshake;
   return {sizeof(This),
@@ -93,6 +100,7 @@ const std::map<std::string, Layout>& layouts() {
       {"mtlswatch_connection", connection_layout()},
       {"mtlswatch_io", io_layout()},
       {"mtlswatch_close", close_layout()},
+      {"mtlswatch_stream", stream_layout()},
       {"mtlswatch_handshake", handshake_layout()},
       {"mtlswatch_certificate", certificate_layout()},
       {"mtlswatch_session", session_layout()},

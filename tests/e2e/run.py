@@ -13,7 +13,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "leaks", "proxies", "chains", "backends",
+         "handshakes", "leaks", "proxies", "chains", "backends", "accuracy",
          "metrics", "correlation_ids", "ecs",
          "outputs", "alerts", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
@@ -34,7 +34,8 @@ def missing(agent, test, full=False):
     for program in ("/usr/sbin/nginx", "/usr/bin/gunicorn", "/usr/bin/openssl", "/usr/bin/setpriv", "/usr/sbin/ip"):
         if not os.access(program, os.X_OK):
             return program
-    needed = {"handshakes": OF_PROXIES, "leaks": OF_PROXIES, "proxies": OF_PROXIES, "chains": OF_CHAINS, "backends": OF_BACKENDS,
+    needed = {"handshakes": OF_PROXIES, "leaks": OF_PROXIES, "proxies": OF_PROXIES, "accuracy": OF_PROXIES,
+              "chains": OF_CHAINS, "backends": OF_BACKENDS,
               "outputs": OF_OUTPUTS}.get(test)
     if needed:
         absent = [file for file in needed if not os.path.exists(file)]

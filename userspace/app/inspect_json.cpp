@@ -35,6 +35,7 @@ json process_json(const ProcessFacts& facts, const std::vector<LibraryCoverage>&
           {"score", score},
           {"reasons", reasons},
           {"listeners", listeners},
+          {"stream_witness", facts.stream_witness},
           {"tls", {{"coverage", facts.tls_coverage}, {"reason", facts.tls_coverage_reason}, {"libraries", paths}}}};
 }
 

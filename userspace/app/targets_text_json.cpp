@@ -28,7 +28,8 @@ std::string process_text(const json& process, bool with_colour) {
   for (const json& listener : json_at(process, "/listeners")) text += note("listens on ", json_text(listener, ""));
   for (const json& reason : json_at(process, "/reasons")) text += note("", json_text(reason, ""));
   for (const json& library : json_at(process, "/tls/libraries")) text += note("maps ", json_text(library, ""));
-  return text + note("TLS: ", json_text(process, "/tls/reason"));
+  text += note("TLS: ", json_text(process, "/tls/reason"));
+  return text + note("witness of its streams: ", json_text(process, "/stream_witness"));
 }
 
 std::string library_text(const json& library, bool with_colour) {

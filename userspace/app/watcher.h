@@ -51,6 +51,7 @@ class Watcher {
   void forget_uninteresting();
   void use_system_libraries();
   void cover(ProcessFacts& facts, bool is_dry);
+  std::string watch_streams(const ProcessFacts& facts, bool is_dry);
   Result<std::vector<std::uint8_t>> mark_older_connections();
   bool learn(const ProcessFacts& facts);
 
@@ -60,6 +61,7 @@ class Watcher {
   std::vector<Listener> listeners_;
   std::map<std::uint32_t, ProcessFacts> known_;
   ProbedLibraries libraries_;
+  std::map<FileIdentity, std::string> stream_witnesses_;  ///< by executable: what came of it
 };
 
 }  // namespace mtlswatch

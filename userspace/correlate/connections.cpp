@@ -68,11 +68,9 @@ const Connection* Connections::find(ConnectionId id) const {
 void Connections::touch(Connection& connection, const Actor& actor, std::uint64_t time_ns) {
   connection.last_ns = std::max(connection.last_ns, time_ns);
   if (connection.owner_pid == actor.pid) return;
-  if (connection.role == Role::kIngress) {
-    disown(connection);
-    ingress_[actor.pid].insert(connection.opened.id);
-  }
+  disown(connection);
   connection.owner_pid = actor.pid;
+  if (OwnerIndex* index = owners(connection)) (*index)[actor.pid].insert(connection.opened.id);
 }
 
 void Connections::close(Connection& connection, std::uint64_t time_ns) {
@@ -154,10 +152,10 @@ Connection* Connections::relay_ingress(std::uint32_t pid, const Connection& rela
   return found;
 }
 
-const std::unordered_set<ConnectionId>& Connections::ingress_of(std::uint32_t pid) const {
+const std::unordered_set<ConnectionId>& Connections::owned(const OwnerIndex& index, std::uint32_t pid) {
   static const std::unordered_set<ConnectionId> kNone;
-  const auto entry = ingress_.find(pid);
-  return entry == ingress_.end() ? kNone : entry->second;
+  const auto entry = index.find(pid);
+  return entry == index.end() ? kNone : entry->second;
 }
 
 void Connections::end_process(std::uint32_t pid, std::uint64_t time_ns) {
@@ -190,7 +188,12 @@ void Connections::index(const Connection& connection) {
   } else {
     by_local_.emplace(connection.opened.local, id);
   }
-  if (connection.role == Role::kIngress) ingress_[connection.owner_pid].insert(id);
+  if (OwnerIndex* index = owners(connection)) (*index)[connection.owner_pid].insert(id);
+}
+
+Connections::OwnerIndex* Connections::owners(const Connection& connection) {
+  if (connection.role == Role::kIngress) return &ingress_;
+  return connection.role == Role::kUnknown ? &undecided_ : nullptr;
 }
 
 void Connections::unindex(const Connection& connection) {
@@ -209,10 +212,11 @@ void Connections::unindex(const Connection& connection) {
 }
 
 void Connections::disown(const Connection& connection) {
-  const auto owned = ingress_.find(connection.owner_pid);
-  if (owned == ingress_.end()) return;
+  OwnerIndex* index = owners(connection);
+  const auto owned = index ? index->find(connection.owner_pid) : OwnerIndex::iterator();
+  if (!index || owned == index->end()) return;
   owned->second.erase(connection.opened.id);
-  if (owned->second.empty()) ingress_.erase(owned);
+  if (owned->second.empty()) index->erase(owned);
 }
 
 void Connections::evict_idle() {

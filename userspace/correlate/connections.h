@@ -23,6 +23,13 @@ struct ResponseWitness {
   bool begins_answer = false;  ///< the first send after something was received there; else a timer may have made it
 };
 
+/// The symbol witness of an upstream turn: see stream_ties.h.
+struct StreamTie {
+  ConnectionId ingress = 0;
+  std::optional<std::uint64_t> position;  ///< where the ingress turn began that the request came in
+  std::uint64_t session_started_ns = 0;
+};
+
 /// What was sent upstream between two receives: one request, for a proxy that does not pipeline.
 struct UpstreamTurn {
   std::uint64_t turn = 0;
@@ -30,7 +37,10 @@ struct UpstreamTurn {
   std::uint64_t time_ns = 0;
   Witness request_witness;
   std::vector<ResponseWitness> response_witnesses;
-  bool compared = false;  ///< its two witnesses have been compared, for the trust in its process
+  std::optional<StreamTie> tie;
+  bool tie_agreed = false;  ///< the tied client was answered with what came back
+  /// Its process sent nothing else upstream since the request witness was received, and until the first client was answered.
+  bool is_lone = false;
 };
 
 struct Connection {
@@ -61,6 +71,7 @@ struct Connection {
   std::uint64_t asked_turn_ns = 0;  ///< the last received turn that an encrypted request was taken for
   ConnectionId relayed_from = 0;  ///< Connections::relay_of, once found
   bool is_relayed = false;        ///< the reverse: its process does not end the TLS on it, another one does
+  std::uint64_t proxy_session_ns = 0;  ///< when its session began, as the proxy's own functions tell; 0: not told
   // Egress
   std::deque<UpstreamTurn> turns;   ///< newest last, at most kTurns
   std::uint64_t first_turn_ns = 0;  ///< of the first one ever
@@ -98,7 +109,9 @@ class Connections {
   Connection* relay_of(Connection& accepted);
 
   /// Ingress connections that this process uses, open or closed not long ago.
-  const std::unordered_set<ConnectionId>& ingress_of(std::uint32_t pid) const;
+  const std::unordered_set<ConnectionId>& ingress_of(std::uint32_t pid) const { return owned(ingress_, pid); }
+  /// Those of which it is not known yet on which side they are.
+  const std::unordered_set<ConnectionId>& undecided_of(std::uint32_t pid) const { return owned(undecided_, pid); }
 
   /// Calls visit(Connection&) for each.
   template <typename Visit>
@@ -122,11 +135,14 @@ class Connections {
     std::size_t operator()(const Endpoint& endpoint) const;
   };
   using EndpointIndex = std::unordered_multimap<Endpoint, ConnectionId, EndpointHash>;
+  using OwnerIndex = std::unordered_map<std::uint32_t, std::unordered_set<ConnectionId>>;
   Connection* relay_ingress(std::uint32_t pid, const Connection& relayed);
   Connection* unix_other_end(const Connection& connection);
   void retire_older_use(const ConnectionOpened& opened);
   void index(const Connection& connection);
   void unindex(const Connection& connection);
+  static const std::unordered_set<ConnectionId>& owned(const OwnerIndex& index, std::uint32_t pid);
+  OwnerIndex* owners(const Connection& connection);
   void disown(const Connection& connection);
   void evict_idle();
 
@@ -136,7 +152,8 @@ class Connections {
   EndpointIndex by_local_;   ///< TCP, not ingress: by the local address
   EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
   std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix
-  std::unordered_map<std::uint32_t, std::unordered_set<ConnectionId>> ingress_;
+  OwnerIndex ingress_;
+  OwnerIndex undecided_;
   std::unordered_set<std::uint32_t> incomplete_;  ///< processes of evicted open ingress connections
 };
 

@@ -61,6 +61,12 @@ void Correlator::handle(const Turn& event, Findings& out) {
   }
   const Witnesses::Upstream upstream = witnesses_.on_send(*connection, event);
   if (upstream.id != 0) retry_waiting(upstream.id, out);
+  if (witnesses_.take_news()) exchanges_.retry_all(out.exchanges);
+}
+
+void Correlator::handle(const StreamTied& event, Findings& out) {
+  witnesses_.on_tied(event);
+  if (witnesses_.take_news()) exchanges_.retry_all(out.exchanges);
 }
 
 void Correlator::note_receive(Connection& connection, const Turn& event) {
@@ -135,6 +141,7 @@ void Correlator::handle(const ConnectionClosed& event, Findings&) {
   if (!connection) return;
   connections_.close(*connection, event.time_ns);
   connection->ending = event.ending;
+  witnesses_.on_closed(*connection);
 }
 
 void Correlator::handle(const ProcessChange& event, Findings&) {
@@ -153,6 +160,7 @@ void Correlator::handle(const RecordsLost& event, Findings&) {
   last_loss_ns_ = event.to_ns;
   sessions_.forget_sessions();
   exchanges_.taint();
+  witnesses_.on_loss();
   connections_.for_each([&](Connection& connection) {
     connection.stored_sessions.clear();
     const bool settled = connection.session.state == SessionState::kEstablished;
@@ -206,6 +214,7 @@ void Correlator::sweep(std::uint64_t now_ns, Findings& out) {
   });
   connections_.sweep(now_ns);
   processes_.sweep(now_ns);
+  witnesses_.sweep(now_ns);
 }
 
 }  // namespace mtlswatch

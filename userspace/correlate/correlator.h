@@ -39,6 +39,7 @@ class Correlator {
  private:
   void handle(const ConnectionOpened& event, Findings& out);
   void handle(const Turn& event, Findings& out);
+  void handle(const StreamTied& event, Findings& out);
   void handle(const ConnectionBegan& event, Findings& out);
   void handle(const ClientHelloSeen& event, Findings& out);
   void handle(const ServerHelloSeen& event, Findings& out);

@@ -68,6 +68,12 @@ void ExchangeTracker::retry(ConnectionId backend_connection, std::vector<Settled
   if (entry->second.empty()) queues_.erase(entry);
 }
 
+void ExchangeTracker::retry_all(std::vector<SettledExchange>& settled) {
+  std::vector<ConnectionId> under_way;
+  for (const auto& [id, queue] : queues_) under_way.push_back(id);
+  for (const ConnectionId id : under_way) retry(id, settled);
+}
+
 void ExchangeTracker::on_tick(std::uint64_t now_ns, std::vector<SettledExchange>& settled) {
   for (auto entry = queues_.begin(); entry != queues_.end();) {
     const Connection* connection = connections_.find(entry->first);

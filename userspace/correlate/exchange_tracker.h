@@ -31,6 +31,8 @@ class ExchangeTracker {
   void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
   /// New evidence for whatever this backend connection has under way.
   void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);
+  /// Likewise for all of them: of an upstream connection not every turn is kept until the deadline.
+  void retry_all(std::vector<SettledExchange>& settled);
   void on_tick(std::uint64_t now_ns, std::vector<SettledExchange>& settled);
   /// A process has begun to listen, or became another program: whether it is a front is known only when discovery has
   /// looked at it. Until then no peer is taken for a stranger.

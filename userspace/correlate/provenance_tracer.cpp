@@ -119,7 +119,9 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
   const Sending sending{turn->time_ns, began_there ? turn->time_ns : std::max(turn->time_ns, step.accepted->receive_turn_ns)};
   // A process whose TLS cannot be seen into (Go's runtime, Envoy's workers) is not known well enough either to take
   // neighbouring socket calls of it for cause and effect.
-  const bool is_conclusive = answer.kind == WitnessAnswer::Kind::kExact && peer.tls_coverage != "blind";
+  const bool is_exact = answer.kind == WitnessAnswer::Kind::kExact ||
+                        (answer.kind == WitnessAnswer::Kind::kExactIfOnly && is_only_candidate(answer.ingress, upstream, sending));
+  const bool is_conclusive = is_exact && peer.tls_coverage != "blind";
   if (!is_conclusive) return choose(step, upstream, sending, way);
   if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
   if (!step.by_backend) way.through_stranger |= !peer.front;
@@ -174,6 +176,19 @@ ProvenanceTracer::Received ProvenanceTracer::pass_relay(const Connection& relay,
   origin.destination = relay.opened.local;
   origin.may_be_a_fronts_own = may_be_a_fronts_own(relay);
   return {&relay, relay.receive_turn_position, 0, false};
+}
+
+// Nobody else's request can be inside that process.
+bool ProvenanceTracer::is_only_candidate(ConnectionId ingress, const Connection& upstream, const Sending& sending) const {
+  const std::uint32_t pid = upstream.owner_pid;
+  const auto is_no_other = [&](ConnectionId id) {
+    const Connection* other = connections_.find(id);
+    return id == ingress || id == upstream.opened.id || !other || !carried_requests_before(*other, sending);
+  };
+  const auto& asking = connections_.ingress_of(pid);
+  const auto& undecided = connections_.undecided_of(pid);
+  return !connections_.forgot_ingress_of(pid) && std::all_of(asking.begin(), asking.end(), is_no_other) &&
+         std::all_of(undecided.begin(), undecided.end(), is_no_other);
 }
 
 std::vector<Origin> ProvenanceTracer::candidates(const Connection& upstream, const Sending& sending) {

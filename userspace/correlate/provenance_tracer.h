@@ -45,6 +45,7 @@ class ProvenanceTracer {
   Received enter(const Connection& ingress, std::uint64_t position, const char* evidence, Provenance& way);
   Received pass_relay(const Connection& relay, Provenance& way);
   void meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way);
+  bool is_only_candidate(ConnectionId ingress, const Connection& upstream, const Sending& sending) const;
   std::vector<Origin> candidates(const Connection& upstream, const Sending& sending);
   void add_origins_behind(const Connection& ingress, const Sending& sending, std::vector<Origin>& origins);
   Origin origin_of(const Connection& ingress, std::uint64_t position);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside one process: which ingress connection caused an upstream request. Two witnesses of adjacency, and what they are
-// worth in this process.
+// Inside one process: which ingress connection caused an upstream request. Two witnesses of adjacency on the sockets, which
+// prove it in proxies that do one thing at a time, and the symbol witness for one that queues.
 #pragma once
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 
 #include "userspace/correlate/connections.h"
 #include "userspace/correlate/process_directory.h"
+#include "userspace/correlate/stream_ties.h"
 
 namespace mtlswatch {
 
@@ -15,7 +17,8 @@ namespace mtlswatch {
 struct WitnessAnswer {
   enum class Kind {
     kExact,        ///< ingress is the cause
-    kPending,      ///< a response witness may still come
+    kExactIfOnly,  ///< it is, if nobody else can have asked
+    kPending,      ///< more evidence may still come
     kInconclusive  ///< only the candidate set can tell
   };
   Kind kind = Kind::kInconclusive;
@@ -27,7 +30,7 @@ struct WitnessAnswer {
 class Witnesses {
  public:
   Witnesses(Connections& connections, const ProcessDirectory& processes)
-      : connections_(connections), processes_(processes) {}
+      : connections_(connections), processes_(processes), ties_(connections) {}
 
   /// A send: keeps an upstream turn with its request witness, or hands a response witness to the upstream turn it is for.
   /// Returns the upstream connection and turn that got a response witness, if any.
@@ -39,22 +42,21 @@ class Witnesses {
 
   /// What is known of the cause of this upstream turn. is_final: no more evidence will be waited for.
   WitnessAnswer answer(const Connection& upstream, UpstreamTurn& turn, bool is_final);
+  void on_tied(const StreamTied& event) { ties_.on_tied(event); }
+  void on_closed(Connection& connection);
+  void on_loss() { ties_.on_loss(); }
+  bool take_news() { return ties_.take_news(); }
+  void sweep(std::uint64_t now_ns) { ties_.sweep(now_ns); }
   /// The process ended; its number may come again.
-  void forget(std::uint32_t pid) { trust_.erase(pid); }
+  void forget(std::uint32_t pid);
 
  private:
-  /// The two witnesses of a process, compared each time both are there: DESIGN section 4, join 2.
-  struct Trust {
-    std::uint64_t agreements = 0;
-    std::uint64_t disagreements = 0;
-  };
-
-  static void keep_turn(Connection& connection, const Turn& turn);
+  void keep_turn(Connection& connection, const Turn& turn);
   Upstream keep_response_witness(const Connection& connection, const Turn& turn);
-  void compare(UpstreamTurn& turn, Trust& trust, bool agree);
+  /// A client that was answered when what came back had just been received, and how many such clients there are.
+  const ResponseWitness* client_answered(const UpstreamTurn& turn, std::uint32_t pid, std::size_t& clients) const;
+  WitnessAnswer by_tie(const StreamTie& tie, bool sockets_agree, std::uint32_t pid, bool is_final) const;
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
-  bool hands_to_other_threads(std::uint32_t pid) const;
-  bool is_run_to_completion(std::uint32_t pid) const;
   /// Whether this turn's response may go, or have gone, to another ingress connection without a witness.
   bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const;
   /// All of the turn's response has been read.
@@ -62,7 +64,8 @@ class Witnesses {
 
   Connections& connections_;
   const ProcessDirectory& processes_;
-  std::unordered_map<std::uint32_t, Trust> trust_;
+  StreamTies ties_;
+  std::unordered_map<std::uint32_t, std::pair<ConnectionId, std::uint64_t>> last_sent_;  ///< upstream: connection, when
 };
 
 }  // namespace mtlswatch

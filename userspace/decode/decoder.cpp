@@ -56,6 +56,9 @@ bool Decoder::decode_kind(const mtlswatch_header& header, std::span<const std::u
       if (session) out.emplace_back(*session);
       return session.has_value();
     }
+    case MTLSWATCH_KIND_STREAM:
+      out.emplace_back(stream_tied(read_fixed<mtlswatch_stream>(record)));
+      return true;
     default:
       return true;  // LISTENER: not an event
   }

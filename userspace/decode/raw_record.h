@@ -23,7 +23,8 @@ inline std::optional<mtlswatch_header> read_header(std::span<const std::uint8_t>
                                                                sizeof(mtlswatch_certificate),
                                                                sizeof(mtlswatch_process),
                                                                sizeof(mtlswatch_connection),
-                                                               sizeof(mtlswatch_session)};
+                                                               sizeof(mtlswatch_session),
+                                                               sizeof(mtlswatch_stream)};
   mtlswatch_header header;
   if (record.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, record.data(), sizeof header);

@@ -88,6 +88,19 @@ std::optional<Turn> turn_of(const mtlswatch_io& record) {
               .witness = {record.witness_cookie, record.witness_turn, record.witness_position}};
 }
 
+StreamTied stream_tied(const mtlswatch_stream& record) {
+  StreamTied event;
+  event.time_ns = record.header.time_ns;
+  event.actor = {record.header.pid, record.header.tid};
+  event.id = record.cookie;
+  event.ingress = record.ingress_cookie;
+  event.received = record.received_cookie;
+  event.received_position = record.received_position;
+  event.first_of_session = (record.flags & MTLSWATCH_STREAM_FIRST) != 0;
+  event.session_started_ns = record.session_started_ns;
+  return event;
+}
+
 HandshakeStep handshake_step(const mtlswatch_handshake& record) {
   HandshakeStep event;
   event.time_ns = record.header.time_ns;

@@ -22,6 +22,8 @@ ConnectionOpened connection_opened(const mtlswatch_connection& record);
 /// A direction change, end of stream, witness or lack of space; nothing for a record that only carries bytes.
 std::optional<Turn> turn_of(const mtlswatch_io& record);
 
+StreamTied stream_tied(const mtlswatch_stream& record);
+
 HandshakeStep handshake_step(const mtlswatch_handshake& record);
 
 ConnectionClosed connection_closed(const mtlswatch_close& record);

@@ -67,6 +67,19 @@ struct Turn {
   Witness witness;
 };
 
+/// A proxy's own functions say: what is sent next on this upstream connection, if that begins a turn, is what this client
+/// asked for.
+struct StreamTied {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;        ///< the upstream connection
+  ConnectionId ingress = 0;   ///< 0: nobody's request, or not known whose
+  ConnectionId received = 0;  ///< what the thread had last received from when the request's stream was made
+  std::uint64_t received_position = 0;   ///< where that turn began
+  std::uint64_t session_started_ns = 0;  ///< when the proxy took the client's connection on
+  bool first_of_session = false;         ///< its client was inferred from received itself
+};
+
 /// The first bytes received on an ingress connection that is not a backend's.
 enum class FirstBytes { kTls, kHttp1, kHttp2, kProxyProtocol, kOther };
 struct ConnectionBegan {
@@ -200,8 +213,8 @@ struct Tick {
   std::uint64_t now_ns = 0;
 };
 
-using Event = std::variant<ConnectionOpened, Turn, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, RequestSeen, ResponseSeen,
-                           HandshakeStep, PeerCertificate, SessionOffered,
-                           SessionCached, ConnectionClosed, ProcessChange, RecordsLost, ProcessKnown, Tick>;
+using Event = std::variant<ConnectionOpened, Turn, StreamTied, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, RequestSeen,
+                           ResponseSeen, HandshakeStep, PeerCertificate, SessionOffered, SessionCached, ConnectionClosed,
+                           ProcessChange, RecordsLost, ProcessKnown, Tick>;
 
 }  // namespace mtlswatch

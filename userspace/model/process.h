@@ -44,8 +44,12 @@ struct ProcessFacts {
   bool front = false;
   std::string front_reason;
   /// What is known of the program: "nginx" answers a client in the very callback that read the upstream's response;
-  /// "varnish" hands requests from thread to thread; "relay" (docker-proxy) moves bytes by ways that are not followed.
+  /// "apache" and "stunnel" have a thread for each client's request; "haproxy" tells by its own functions; "varnish" hands
+  /// requests from thread to thread; "relay" (docker-proxy) moves bytes by ways that are not followed.
   std::string known_proxy;
+  /// A proxy that queues: "symbol", with what its probes cost, where its own functions tell whose request it sends
+  /// upstream; else why they do not. Not recorded: what they tell is.
+  std::string stream_witness;
   /// TLS library state: "attached", "partly", "blind" or "" when it maps none, and why.
   std::string tls_coverage;
   std::string tls_coverage_reason;

@@ -115,7 +115,7 @@ struct AppliedExemption {
 };
 
 struct Attribution {
-  std::string method = "none";  ///< "request+response", "response", "candidates", "peer", "none"
+  std::string method = "none";  ///< "request+response", "response", "symbol", "candidates", "peer", "none"
   Confidence confidence = Confidence::kNone;
   std::uint32_t candidates = 0;
 };

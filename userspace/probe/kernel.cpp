@@ -185,6 +185,22 @@ Status Kernel::add_calling_file(std::uint64_t inode) {
   return system_error("note a calling library", errno);
 }
 
+Status Kernel::attach_streams(const std::vector<StreamPoint>& points, const std::string& path) {
+  const auto& programs = skeleton_->progs;
+  bpf_program* const by_purpose[] = {  // in StreamPurpose's order
+      programs.on_client_session, programs.on_client_gone,   programs.on_stream,  programs.on_stream_side,
+      programs.on_check_side,     programs.on_stream_attach, programs.on_upstream};
+  std::vector<Link> links;
+  for (const StreamPoint& point : points) {
+    LIBBPF_OPTS(bpf_uprobe_opts, options);
+    bpf_program* program = by_purpose[static_cast<std::size_t>(point.purpose)];
+    links.emplace_back(bpf_program__attach_uprobe_opts(program, -1, path.c_str(), point.file_offset, &options));
+    if (!links.back()) return system_error(point.symbol, errno);
+  }
+  std::move(links.begin(), links.end(), std::back_inserter(stream_links_));
+  return Done{};
+}
+
 Result<std::vector<std::uint8_t>> Kernel::run_iterator(bpf_program* program, const char* name) {
   const Link link(bpf_program__attach_iter(program, nullptr));
   if (!link) return system_error(std::string("attach the iterator ") + name, errno);

@@ -14,6 +14,7 @@
 #include "userspace/base/result.h"
 #include "userspace/model/status.h"
 #include "userspace/probe/library.h"
+#include "userspace/probe/stream_points.h"
 
 struct mtlswatch_bpf;
 struct bpf_link;
@@ -64,6 +65,9 @@ class Kernel {
   ProbeHits hits(std::uint32_t slot, ProbePurpose purpose) const;
   Status add_calling_file(std::uint64_t inode);
 
+  /// Puts every point into the executable at path, or none.
+  Status attach_streams(const std::vector<StreamPoint>& points, const std::string& path);
+
   /// Runs an iterator; its records are handed over whole. Listeners first: the connections' roles rest on them.
   Result<std::vector<std::uint8_t>> read_listeners();
   Result<std::vector<std::uint8_t>> read_older_connections();
@@ -93,6 +97,7 @@ class Kernel {
 
   std::unique_ptr<mtlswatch_bpf, Destroy> skeleton_;
   std::map<std::uint32_t, std::vector<Link>> library_links_;  ///< by slot
+  std::vector<Link> stream_links_;  ///< in proxies' executables
 };
 
 }  // namespace mtlswatch

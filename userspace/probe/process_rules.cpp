@@ -55,7 +55,11 @@ bool holds_sockets_for_others(const std::string& executable) {
 
 std::string known_proxy(const ProcessFacts& facts) {
   const std::string name = base_name(facts.executable);
-  if (facts.front && name == "nginx") return "nginx";
+  if (facts.front && (name == "nginx" || name == "haproxy")) return name;
+  // Their threads are the same whoever runs them, but a name alone tells nothing.
+  const bool is_genuine = facts.front || facts.executable_root_owned;
+  if (is_genuine && (name == "apache2" || name == "httpd")) return "apache";
+  if (is_genuine && (name == "stunnel" || name == "stunnel4")) return "stunnel";
   if (name == "varnishd") return "varnish";
   return name == "docker-proxy" || name == "rootlessport" ? "relay" : "";
 }

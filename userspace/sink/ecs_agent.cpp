@@ -38,6 +38,7 @@ void write_watched(JsonWriter& json, const ProcessFacts& process, const std::vec
   json.text("front_reason", process.front_reason);
   json.text("tls_coverage", process.tls_coverage);
   json.text("tls_coverage_reason", process.tls_coverage_reason);
+  json.text("stream_witness", process.stream_witness);
   std::vector<std::string> listeners;
   for (const auto& listener : process.listeners) listeners.push_back(listener.text());
   json.texts("listeners", listeners);

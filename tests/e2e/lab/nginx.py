@@ -31,6 +31,7 @@ class Listener:
     limit_requests: bool = False  # limit_req with a delay: nginx queues requests
     upgrade: bool = False  # WebSockets are passed on
     groups: str = "auto"  # for the key exchange, in nginx's words
+    resolver: str = None  # address of a name server: the upstream's name is looked up for every request
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
     proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
@@ -96,6 +97,10 @@ def _server_text(listener, pki):
         forward = f"uwsgi_pass {listener.upstream.name}; {_UWSGI_IDENTITY}"
     if listener.upgrade:
         forward += ' proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;'
+    if listener.resolver:
+        port = listener.upstream.server.rpartition(":")[2]
+        forward = (f"resolver {listener.resolver} ipv6=off valid=1s; set $shop shop.example; "
+                   f"proxy_pass http://$shop:{port}; proxy_http_version {version};")
     limit = "limit_req zone=queue burst=10000;" if listener.limit_requests else ""
     include = f"include {listener.include};" if listener.include else ""
     authorize = "auth_request /auth;" if listener.authorize else ""

@@ -107,22 +107,6 @@ TEST(Attribution, a_send_that_goes_on_after_a_blocked_one_is_no_witness) {
   EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
 }
 
-TEST(Attribution, a_proxy_whose_witnesses_disagreed_is_not_believed_when_they_agree) {
-  Scene scene;
-  scene.make_proxy_unknown();
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId bob = scene.verified_client(40001, "bob");
-  scene.receive(bob, 2, 300);
-  Exchange first = ask(scene, alice, 7000, 5000);
-  scene.send(bob, 2, 900, Witness{first.upstream, 1, 1});
-  scene.pass(2'100 * kMs);
-  scene.out = {};
-  Exchange second = ask(scene, alice, 9000, 5001);
-  scene.send(alice, 3, 990, Witness{second.upstream, 1, 1});
-  scene.pass(2'100 * kMs);
-  EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
-}
-
 TEST(Attribution, a_proxy_whose_tls_cannot_be_seen_is_not_believed_though_its_witnesses_agree) {
   Scene scene;
   scene.make_proxy_unknown("blind");
@@ -160,6 +144,7 @@ TEST(Attribution, a_plaintext_client_that_is_itself_a_front_is_followed_outwards
   ProcessFacts stunnel;
   stunnel.pid = 11;
   stunnel.front = true;
+  stunnel.known_proxy = "stunnel";
   scene.give(ProcessKnown{stunnel});
   ConnectionId outer = scene.connection(11, Role::kIngress, tcp("10.0.0.1", 8443), tcp("203.0.113.9", 40000));
   scene.give(ConnectionBegan{++scene.now_ns, outer, FirstBytes::kTls});

@@ -182,5 +182,67 @@ TEST(Soundness, a_forgotten_client_still_counts) {
   EXPECT_TRUE(scene.settled().provenance.origins.front().predates_agent);
 }
 
+/// A program of which nothing is known. Its witnesses on the sockets agree on alice whatever happens beside her request.
+class UnknownProxy : public testing::Test {
+ protected:
+  UnknownProxy() {
+    scene.make_proxy_unknown();
+    alice = scene.verified_client(40000, "alice");
+  }
+
+  /// Alice asks, and is answered with what came back. meanwhile(): between the two.
+  template <typename Meanwhile>
+  const Attribution& ask(Meanwhile meanwhile) {
+    scene.receive(alice, 2, 300);
+    const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+    meanwhile();
+    scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+    scene.pass(2'100 * kMs);
+    return scene.settled().provenance.attribution;
+  }
+  void send_upstream(std::uint16_t port) { scene.send(scene.upstream(port).first, 1, 7000, Witness{alice, 2, 300}); }
+
+  Scene scene;
+  ConnectionId alice = 0;
+};
+
+TEST_F(UnknownProxy, is_believed_where_only_one_can_have_asked_and_one_request_went_upstream) {
+  const Attribution& attribution = ask([] {});
+  EXPECT_EQ(attribution.method, "request+response");
+  EXPECT_EQ(attribution.confidence, Confidence::kExact);
+}
+
+// Both agreed and were wrong in 2 of 365 requests of HAProxy under load.
+TEST_F(UnknownProxy, is_not_believed_while_somebody_else_may_have_asked) {
+  scene.receive(scene.client_without_certificate(40001), 2, 300);
+  const Attribution& attribution = ask([] {});
+  EXPECT_EQ(attribution.method, "candidates");
+  EXPECT_EQ(attribution.candidates, 2u);
+}
+
+// Who asked and has gone since may have left a request in its queue.
+TEST_F(UnknownProxy, is_not_believed_where_it_sends_more_than_it_was_asked_for) {
+  EXPECT_EQ(ask([&] { send_upstream(5001); }).method, "candidates");
+}
+
+TEST_F(UnknownProxy, is_not_believed_where_the_request_is_not_the_first_that_it_sends_since_it_was_asked) {
+  scene.receive(alice, 2, 300);
+  send_upstream(5001);
+  const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+  scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+  EXPECT_EQ(candidates_after(scene), std::vector{alice});
+}
+
+TEST_F(UnknownProxy, is_not_believed_beside_a_connection_whose_side_is_not_known) {
+  scene.connection(kNginx, Role::kUnknown, tcp("10.0.0.1", 8443), tcp("203.0.113.9", 40001));
+  EXPECT_EQ(ask([] {}).confidence, Confidence::kOneOf);
+}
+
+TEST_F(UnknownProxy, is_believed_request_by_request) {
+  ask([] {});
+  scene.out = {};
+  EXPECT_EQ(ask([] {}).method, "request+response");
+}
+
 }  // namespace
 }  // namespace mtlswatch

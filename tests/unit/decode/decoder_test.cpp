@@ -28,6 +28,27 @@ TEST_F(DecoderTest, puts_a_unix_path_at_the_listeners_end) {
   EXPECT_EQ(opened.at(1).local.path, "");
 }
 
+TEST_F(DecoderTest, tells_whose_request_a_proxys_stream_carries) {
+  mtlswatch_stream record{};
+  record.header = test::header(1234);
+  record.cookie = 21;
+  record.ingress_cookie = 11;
+  record.received_cookie = 12;
+  record.received_position = 7;
+  record.session_started_ns = 1000;
+  record.flags = MTLSWATCH_STREAM_FIRST;
+  decode(test::raw(record, MTLSWATCH_KIND_STREAM));
+  const auto tied = all<StreamTied>().at(0);
+  EXPECT_EQ(tied.time_ns, 1234u);
+  EXPECT_EQ(tied.actor.pid, 10u);
+  EXPECT_EQ(tied.id, 21u);
+  EXPECT_EQ(tied.ingress, 11u);
+  EXPECT_EQ(tied.received, 12u);
+  EXPECT_EQ(tied.received_position, 7u);
+  EXPECT_EQ(tied.session_started_ns, 1000u);
+  EXPECT_TRUE(tied.first_of_session);
+}
+
 TEST_F(DecoderTest, reads_listeners_apart_from_events) {
   const auto record = test::connection_record({}, MTLSWATCH_KIND_LISTENER);
   decode(record);

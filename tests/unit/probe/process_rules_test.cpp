@@ -100,17 +100,24 @@ TEST(SystemUid, ends_below_1000) {
 }
 
 TEST(ProcessRules, knows_programs_by_how_they_hand_requests_on) {
-  const auto known = [](const char* executable, bool front) {
+  const auto known = [](const char* executable, bool front, bool root_owned = false) {
     ProcessFacts facts;
     facts.executable = executable;
     facts.front = front;
+    facts.executable_root_owned = root_owned;
     return known_proxy(facts);
   };
   EXPECT_EQ(known("/usr/sbin/nginx", true), "nginx");
-  EXPECT_EQ(known("/home/mallory/nginx", false), "") << "anybody can name a program so";
+  EXPECT_EQ(known("/home/mallory/nginx", false), "");
+  EXPECT_EQ(known("/home/mallory/stunnel", false), "") << "anybody can name a program so";
   EXPECT_EQ(known("/usr/sbin/varnishd", true), "varnish");
   EXPECT_EQ(known("/usr/bin/docker-proxy", false), "relay");
-  EXPECT_EQ(known("/usr/sbin/haproxy", true), "");
+  EXPECT_EQ(known("/usr/sbin/apache2", true), "apache");
+  EXPECT_EQ(known("/usr/bin/stunnel4", true), "stunnel");
+  EXPECT_EQ(known("/usr/bin/stunnel4", false, true), "stunnel") << "whoever runs it";
+  EXPECT_EQ(known("/usr/sbin/haproxy", true), "haproxy");
+  EXPECT_EQ(known("/usr/sbin/haproxy", false, true), "");
+  EXPECT_EQ(known("/usr/bin/envoy", true), "");
 }
 
 }  // namespace

@@ -57,18 +57,18 @@ def _host(door, pki, server):
 
 
 class Apache(Front):
-    """mpm: "event" or "prefork". Doors of mode "none" ask for a certificate at PRIVATE_PATH."""
+    """mpm: "event" or "prefork". http2: speaks nothing else. Doors of mode "none" ask for a certificate at PRIVATE_PATH."""
 
     name = "apache"
 
-    def __init__(self, directory, pki, doors, server, mpm="event"):
-        self.name = "apache" if mpm == "event" else f"apache-{mpm}"
+    def __init__(self, directory, pki, doors, server, mpm="event", http2=False):
+        self.name = "apache" + ("" if mpm == "event" else f"-{mpm}") + ("-h2" if http2 else "")
         super().__init__(directory, pki, doors)
         configuration = self.directory / "apache.conf"
         modules = [f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
-                   for name in (*_MODULES, f"mpm_{mpm}") if name not in _BUILT_IN]
+                   for name in (*_MODULES, *(["http2"] if http2 else []), f"mpm_{mpm}") if name not in _BUILT_IN]
         configuration.write_text(_MAIN.format(directory=self.directory, modules="\n".join(modules), facts=_FACTS)
-                                 + "".join(_host(door, pki, server) for door in self.doors))
+                                 + ("Protocols h2\n" if http2 else "") + "".join(_host(door, pki, server) for door in self.doors))
         self.start(["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", configuration])
 
     def problems(self):

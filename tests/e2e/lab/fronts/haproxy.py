@@ -29,33 +29,34 @@ _VERIFY = {"required": "verify required", "optional": "verify optional", "none":
            "ignoring": "verify optional crt-ignore-err all ca-ignore-err all"}
 
 
-def _frontend(door, pem, pki):
-    tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode]} alpn http/1.1"
+def _frontend(door, pem, pki, alpn):
+    tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode]} alpn {alpn}"
                                         + ("" if door.sessions == "tickets" else " no-tls-tickets"))
     return (f"frontend door{door.port}\n  bind 127.0.0.1:{door.port} {tls}\n"
             f"  http-request set-var(txn.id) req.hdr(x-request-id)\n  default_backend {door.variant or 'safe'}\n")
 
 
-def _backend(variant, server):
-    """variant: a value of http-reuse, or "queue": one connection at a time, the others wait."""
+def _backend(variant, server, at_once):
+    """variant: a value of http-reuse, or "queue": so many requests at once, the others wait."""
     reuse = "always" if variant == "queue" else variant
-    limit = " maxconn 1" if variant == "queue" else ""
+    limit = f" maxconn {at_once}" if variant == "queue" else ""
     return f"backend {variant}\n  http-reuse {reuse}\n  server shop {server} pool-purge-delay 30s{limit}\n"
 
 
 class HAProxy(Front):
-    """variant: "never", "safe" (also ""), "aggressive", "always" or "queue"."""
+    """variant: "never", "safe" (also ""), "aggressive", "always" or "queue". label: tells several of them apart."""
 
     name = "haproxy"
 
-    def __init__(self, directory, pki, doors, server):
+    def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1"):
+        self.name = "-".join(filter(None, ("haproxy", *label.replace(",", "").replace("/", "").split())))
         super().__init__(directory, pki, doors)
         pem, configuration = self.directory / "server.pem", self.directory / "haproxy.cfg"
         pem.write_text(pki.server_certificate_file.read_text() + pki.server_key_file.read_text())
         pem.chmod(0o600)
         variants = sorted({door.variant or "safe" for door in self.doors})
         configuration.write_text(_MAIN.format(facts=_FACTS) + "".join(
-            [_frontend(door, pem, pki) for door in self.doors] + [_backend(variant, server) for variant in variants]))
+            [_frontend(door, pem, pki, alpn) for door in self.doors] + [_backend(variant, server, at_once) for variant in variants]))
         self.start(["/usr/sbin/haproxy", "-db", "-f", configuration])
 
     def seen(self):

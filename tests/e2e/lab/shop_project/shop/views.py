@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of several shapes. Every response says which process gave it and what path it saw."""
+"""Answers of several shapes. Every response says which process gave it, as its how-manieth, and what path it saw."""
 import asyncio
+import itertools
 import os
 import time
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+
+
+_answers = itertools.count(1)
 
 
 def name_the_worker(get_response):
@@ -13,6 +17,7 @@ def name_the_worker(get_response):
         if request.method == "HEAD" and not response.streaming:
             response.content = b""  # not every server takes it off
         response["X-Worker-Pid"] = os.getpid()
+        response["X-Worker-Answers"] = next(_answers)
         response["X-Seen-Path"] = request.path
         return response
     return middleware
