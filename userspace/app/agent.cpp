@@ -284,6 +284,7 @@ void Agent::announce(const char* action, std::string message) {
   life.action = action;
   life.message = std::move(message);
   for (const auto& [pid, facts] : watcher_.processes()) life.processes.push_back(facts);
+  spdlog::info("{}: {}", life.action, life.message);
   Report report(std::move(life));
   on_report(report);
 }

@@ -57,6 +57,8 @@ class Agent {
   Status turn(std::uint64_t now_ns);
   Status handle_signal(bool& stop);
   void reload();
+  Status take_over_configuration();
+  Status replace_outputs(const Config& config);
   void announce(const char* action, std::string message);
   Status flush();
   void publish(std::uint64_t now_ns);

@@ -53,6 +53,7 @@ std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes&
   checks.push_back(check("outputs", facts.outputs_lost_lately == 0,
                          fmt::format("{} events lost in the last minute{}{}", facts.outputs_lost_lately,
                                      facts.output_error.empty() ? "" : ": ", facts.output_error)));
+  checks.push_back(check("configuration", facts.configuration_refused.empty(), facts.configuration_refused));
   return checks;
 }
 

@@ -20,6 +20,7 @@ struct HealthFacts {
   std::uint64_t lost_lately = 0;         ///< records and events, in the last minute
   std::uint64_t outputs_lost_lately = 0;
   std::string output_error;
+  std::string configuration_refused;  ///< why SIGHUP changed nothing
 };
 
 /// Needed: every configured backend has a process. The others only degrade.

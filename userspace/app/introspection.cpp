@@ -46,6 +46,7 @@ Introspection::Introspection(const StatusSources& sources, const SinkContext& co
       identities_(sources.config.limits.identities),
       history_(sources.config.limits.explain),
       next_summary_ns_(started_ns_ + kSummaryNs) {
+  note_reload("", started_ns_);
   for (const BackendConfig& backend : sources.config.backends) tally_.know_service(backend.name);
   for (const RuleInfo& rule : rule_catalogue()) tally_.know_rule(rule.id, rule.severity);
 }
@@ -108,12 +109,19 @@ void Introspection::publish(std::uint64_t now_ns, std::vector<OutputStatus> outp
   if (http_) http_->expire(now_ns);
 }
 
+void Introspection::note_reload(std::string refused, std::uint64_t now_ns) {
+  if (refused.empty())
+    configuration_.loaded_s = (static_cast<std::int64_t>(now_ns) + context_.utc_minus_boottime_ns) / static_cast<std::int64_t>(kSecondNs);
+  configuration_.refused = std::move(refused);
+}
+
 AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
   AgentStatus status = gather_status(sources_);
   status.started_ns = started_ns_;
   status.now_ns = now_ns;
   status.counts = tally_.counts();
   status.outputs = outputs_;
+  status.configuration = configuration_;
   status.maps.push_back({"records", most_ring_bytes_, sources_.config.limits.ring_bytes, 0});
   status.lost.emplace_back("output", lost_by_outputs(outputs_));
   status.lost.emplace_back("queue", admin_ ? admin_->lines_lost() : 0);
@@ -137,6 +145,7 @@ std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const 
   for (const OutputStatus& output : status.outputs) {
     if (!output.last_error.empty()) facts.output_error = output.name + ": " + output.last_error;
   }
+  facts.configuration_refused = status.configuration.refused;
   return check_health(facts, sources_.watcher.processes());
 }
 

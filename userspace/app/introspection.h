@@ -38,6 +38,8 @@ class Introspection {
   bool turn(std::uint64_t now_ns);
   /// most_ring_bytes: that waited in the ring at once since the last time.
   void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, std::uint64_t most_ring_bytes);
+  /// The outcome of SIGHUP; empty: the configuration on disk is in effect now.
+  void note_reload(std::string refused, std::uint64_t now_ns);
   /// Whom the agent has seen, if there is news and it is time, or is_last.
   std::optional<AgentReport> identity_summary(std::uint64_t now_ns, bool is_last);
 
@@ -67,6 +69,7 @@ class Introspection {
   IdentityTable identities_;
   History history_;
   std::vector<OutputStatus> outputs_;
+  ConfigurationStatus configuration_;
   std::uint64_t most_ring_bytes_ = 0;
   std::deque<Earlier> earlier_;  ///< oldest first, of the last minute
   std::map<std::uint32_t, std::uint64_t> forwarding_;  ///< pid -> its last request; at most kForwarding

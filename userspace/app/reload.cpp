@@ -9,6 +9,7 @@
 
 #include "userspace/app/agent.h"
 #include "userspace/app/config_loader.h"
+#include "userspace/app/host.h"
 
 namespace mtlswatch {
 namespace {
@@ -61,23 +62,19 @@ bool outputs_differ(const Config& running, const Config& wanted) {
 }
 
 void Agent::reload() {
+  const Status status = take_over_configuration();
+  introspection_.note_reload(status ? "" : status.error().message, boottime_ns());
+  if (status) return spdlog::info("SIGHUP: the new configuration is in effect");
+  spdlog::error("SIGHUP: nothing has changed: {}", status.error().message);
+}
+
+Status Agent::take_over_configuration() {
   const auto config = load_config(source_);
-  if (!config) return spdlog::error("SIGHUP: nothing has changed: {}", config.error().message);
+  if (!config) return config.error();
   const auto keys = keys_that_need_a_restart(config_, *config);
-  if (!keys.empty()) return spdlog::error("SIGHUP: nothing has changed: {} need a restart", fmt::join(keys, ", "));
+  if (!keys.empty()) return Error{fmt::format("{} need a restart", fmt::join(keys, ", "))};
   if (outputs_differ(config_, *config)) {
-    SinkContext context = context_;
-    context.write_query = config->write_query;
-    context.sequence = outputs_->sequence();
-    auto outputs = Outputs::open(*config, context);
-    if (!outputs) return spdlog::error("SIGHUP: nothing has changed: {}", outputs.error().message);
-    std::erase_if(ending_, [](const std::future<void>& done) {
-      return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-    });
-    ending_.push_back(std::async(std::launch::async,
-                                 [old = std::make_shared<Outputs>(std::move(*outputs_))] { old->finish(kFinishMs); }));
-    outputs_.emplace(std::move(*outputs));
-    context_.write_query = config->write_query;
+    if (const Status status = replace_outputs(*config); !status) return status;
   }
   if (recording_) {
     const Status status = recording_->write(FrameType::kConfig, effective_config(*config));
@@ -85,7 +82,24 @@ void Agent::reload() {
   }
   config_ = *config;
   pipeline_.reconfigure(config_);
-  spdlog::info("SIGHUP: the new configuration is in effect");
+  return Done{};
+}
+
+/// The old ones end on a thread of their own: a slow peer does not hold up the new ones.
+Status Agent::replace_outputs(const Config& config) {
+  SinkContext context = context_;
+  context.write_query = config.write_query;
+  context.sequence = outputs_->sequence();
+  auto outputs = Outputs::open(config, context);
+  if (!outputs) return outputs.error();
+  std::erase_if(ending_, [](const std::future<void>& done) {
+    return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+  ending_.push_back(std::async(std::launch::async,
+                               [old = std::make_shared<Outputs>(std::move(*outputs_))] { old->finish(kFinishMs); }));
+  outputs_.emplace(std::move(*outputs));
+  context_.write_query = config.write_query;
+  return Done{};
 }
 
 }  // namespace mtlswatch

@@ -68,6 +68,12 @@ struct OutputStatus {
   std::string last_error;
 };
 
+/// The configuration in effect.
+struct ConfigurationStatus {
+  std::int64_t loaded_s = 0;  ///< when it was read, since 1970
+  std::string refused;        ///< why a newer one was not taken over since then; empty: none was offered
+};
+
 /// A table of bounded size.
 struct TableStatus {
   std::string name;
@@ -83,6 +89,7 @@ struct AgentStatus {
   std::uint64_t started_ns = 0;
   std::uint64_t now_ns = 0;
   std::vector<HealthCheck> checks;
+  ConfigurationStatus configuration;
   Counts counts;
   NamedCounts lost;              ///< by stage
   NamedCounts records;           ///< from the kernel, by kind

@@ -163,6 +163,12 @@ void add_health(std::vector<MetricFamily>& out, const AgentStatus& status) {
   Family checks = gauge("mtlswatch_health_check", "1 when this aspect of the agent's health is good, else 0.");
   for (const HealthCheck& check : status.checks) checks.row({{"check", check.name}}, check.ok ? 1.0 : 0.0);
   checks.to(out);
+  gauge("mtlswatch_config_last_reload_successful", "1 when the configuration that was read last is in effect, else 0.")
+      .row({}, status.configuration.refused.empty() ? 1.0 : 0.0)
+      .to(out);
+  gauge("mtlswatch_config_last_reload_success_timestamp_seconds", "When the configuration in effect was read, since 1970.")
+      .row({}, static_cast<double>(status.configuration.loaded_s))
+      .to(out);
 }
 
 void add_coverage(std::vector<MetricFamily>& out, const AgentStatus& status) {

@@ -15,7 +15,8 @@ struct Host {
                     .libraries_attached = 1,
                     .lost_lately = 0,
                     .outputs_lost_lately = 0,
-                    .output_error = ""};
+                    .output_error = "",
+                    .configuration_refused = ""};
   std::map<std::uint32_t, ProcessFacts> processes;
 
   Host() {
@@ -45,12 +46,13 @@ TEST(Health, is_not_ready_without_a_configured_backend) {
 }
 
 TEST(Health, is_degraded_but_ready_for_everything_else) {
-  std::vector<Host> hosts(5);
+  std::vector<Host> hosts(6);
   hosts[0].processes[2].tls_coverage = "blind";
   hosts[1].facts.return_probes_are_safe = false;
   hosts[2].facts.libraries_attached = 0;
   hosts[3].facts.lost_lately = 1;
   hosts[4].facts.outputs_lost_lately = 1;
+  hosts[5].facts.configuration_refused = "http need a restart";
   for (const Host& host : hosts) {
     EXPECT_TRUE(host.status().is_ready());
     EXPECT_TRUE(host.status().is_degraded());

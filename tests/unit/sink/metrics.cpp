@@ -68,5 +68,14 @@ TEST(Metrics, say_whether_the_agent_is_ready) {
   EXPECT_THAT(text_of(status), HasSubstr("mtlswatch_ready 0\n"));
 }
 
+TEST(Metrics, say_when_the_configuration_was_read_and_whether_a_newer_one_was_refused) {
+  AgentStatus status;
+  status.configuration = {1'795'425'307, ""};
+  EXPECT_THAT(text_of(status), HasSubstr("mtlswatch_config_last_reload_successful 1\n"));
+  EXPECT_THAT(text_of(status), HasSubstr("mtlswatch_config_last_reload_success_timestamp_seconds 1795425307\n"));
+  status.configuration.refused = "http need a restart";
+  EXPECT_THAT(text_of(status), HasSubstr("mtlswatch_config_last_reload_successful 0\n"));
+}
+
 }  // namespace
 }  // namespace mtlswatch
