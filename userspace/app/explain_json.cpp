@@ -149,6 +149,11 @@ std::string explain_alert(const json& event) {
       fmt::format("{} {}: {}\n  {} at {}\n", json_text(event, "/rule/id"), json_text(event, "/rule/name"),
                   json_text(event, "/message"), json_text(event, "/event/id"), json_text(event, "/@timestamp"));
   text += paragraph(json_text(event, "/rule/description"), "  ");
+  text += fmt::format("  {}: {} times, from {} to {}\n", json_text(event, "/mtlswatch/alert/state"),
+                      json_text(event, "/mtlswatch/alert/count"), json_text(event, "/mtlswatch/alert/first_seen"),
+                      json_text(event, "/mtlswatch/alert/last_seen"));
+  const std::string cause = json_text(event, "/mtlswatch/alert/cause");
+  if (!cause.empty()) text += "  likely cause: " + cause + "\n";
   for (const json& id : json_at(event, "/mtlswatch/alert/evidence"))
     text += "  evidence: mtlswatch explain " + json_text(id, "") + "\n";
   return text;
@@ -159,6 +164,12 @@ Result<json> read_event(const std::string& line) {
   json event = json::parse(line, nullptr, false);
   if (event.is_object() && json_text(event, "/event/module") == "mtlswatch") return event;
   return Error{"this is no event of mtlswatch"};
+}
+
+/// What came of it, in one word: the verdict, the outcome, or which rule it broke.
+std::string word_text(const json& event, const std::string& dataset) {
+  const char* pointer = dataset == "request" ? "/mtlswatch/verdict" : dataset == "alert" ? "/rule/id" : "/event/outcome";
+  return or_else(json_text(event, pointer), "-");
 }
 
 std::string who_text(const json& event) {
@@ -189,17 +200,16 @@ std::string event_id_in_json(const std::string& line) {
 Result<std::string> event_line(const std::string& line, bool with_colour) {
   const auto event = read_event(line);
   if (!event) return event.error();
-  const std::string dataset = json_text(*event, "/event/dataset");
-  const bool is_request = dataset == "mtlswatch.request";
-  const std::string word = or_else(json_text(*event, is_request ? "/mtlswatch/verdict" : "/event/outcome"), "-");
-  const std::string what = is_request ? json_text(*event, "/http/request/method") + " " + json_text(*event, "/url/path")
-                                      : json_text(*event, "/message");
-  const std::string padded = fmt::format("{:<13}", word);
-  return fmt::format("{:<27}  {:<9}  {}  {:<31}  {:<12}  {}  {}  {}\n", json_text(*event, "/@timestamp"),
-                     dataset.substr(std::min(dataset.find('.') + 1, dataset.size())),
-                     coloured(padded, colour_of(word), with_colour), or_else(json_text(*event, "/event/reason"), "-"),
-                     or_else(json_text(*event, "/service/name"), "-"), who_text(*event), what,
-                     json_text(*event, "/event/id"));
+  const std::string dataset_name = json_text(*event, "/event/dataset");
+  const std::string dataset = dataset_name.substr(std::min(dataset_name.find('.') + 1, dataset_name.size()));
+  const std::string word = word_text(*event, dataset);
+  const std::string what = dataset == "request" ? json_text(*event, "/http/request/method") + " " + json_text(*event, "/url/path")
+                                                : json_text(*event, "/message");
+  const Colour colour = dataset == "alert" && json_text(*event, "/mtlswatch/alert/state") != "resolved" ? Colour::kBad : colour_of(word);
+  return fmt::format("{:<27}  {:<32}  {:<9}  {}  {:<31}  {:<12}  {:<24}  {}\n", json_text(*event, "/@timestamp"),
+                     json_text(*event, "/event/id"), dataset, coloured(fmt::format("{:<13}", word), colour, with_colour),
+                     or_else(json_text(*event, "/event/reason"), "-"), or_else(json_text(*event, "/service/name"), "-"),
+                     who_text(*event), what);
 }
 
 }  // namespace mtlswatch

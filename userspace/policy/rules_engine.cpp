@@ -33,12 +33,10 @@ void RuleEngine::see(const AgentReport& report, std::vector<AlertReport>& alerts
 
 void RuleEngine::on_process(const ProcessFacts& facts) {
   drop_.on_process(facts);
-  blindness_.on_process(facts);
 }
 
 void RuleEngine::on_exit(std::uint32_t pid) {
   drop_.on_exit(pid);
-  blindness_.on_exit(pid);
 }
 
 void RuleEngine::tick(std::uint64_t now_ns, std::vector<AlertReport>& alerts) {

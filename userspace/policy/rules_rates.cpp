@@ -79,6 +79,7 @@ void FailureRateRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
 
 void BlindnessRule::see(const RequestReport& report) {
   if (!backends_.contains(report.backend) && backends_.size() >= kBackends) return;
+  note_blind_fronts(report);
   Counts& counts = backends_[report.backend];
   ++counts.requests;
   if (report.verdict != Verdict::kUnknown || !is_blind(report.reason)) return;
@@ -96,24 +97,28 @@ void BlindnessRule::see(const AgentReport& report, std::vector<Sighting>& seen) 
   sighting.alert.message = report.message;
 }
 
-void BlindnessRule::on_process(const ProcessFacts& facts) {
-  const bool is_blind_front = facts.front && facts.tls_coverage == "blind";
-  if (!is_blind_front) blind_fronts_.erase(facts.pid);
-  if (is_blind_front && blind_fronts_.size() < kFronts) blind_fronts_[facts.pid] = facts;
+/// Any server of root's is a front by discovery; only one that requests come through matters.
+void BlindnessRule::note_blind_fronts(const RequestReport& report) {
+  for (const Hop& hop : report.hops) {
+    const bool is_blind = hop.process.front && hop.process.tls_coverage == "blind";
+    if (is_blind && blind_fronts_.size() < kFronts) blind_fronts_[hop.process.executable] = {hop.process, report.event_id};
+  }
 }
 
 void BlindnessRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
   const RuleSettings& settings = rules_[RuleId::kSensorBlind];
   if (clock_.ended(now_ns, settings.window_ns) == 0) return;
-  for (const auto& [pid, facts] : blind_fronts_) {
+  for (const auto& [executable, front] : blind_fronts_) {
+    const ProcessFacts& facts = front.process;
     Sighting& sighting = seen.emplace_back();
     sighting.rule = RuleId::kSensorBlind;
-    sighting.key = facts.executable;
+    sighting.key = executable;
+    sighting.evidence = front.evidence;
     sighting.alert.time_ns = now_ns;
     sighting.alert.reason = "front_not_seen";
     sighting.alert.process = facts;
-    sighting.alert.message = "The TLS handshakes of " + facts.name + "[" + std::to_string(pid) +
-                             "] cannot be seen: " + facts.tls_coverage_reason;
+    sighting.alert.message = "The TLS handshakes of " + facts.name + "[" + std::to_string(facts.pid) +
+                             "], which forwards requests, cannot be seen: " + facts.tls_coverage_reason;
   }
   for (const auto& [name, counts] : backends_) {
     if (counts.blind < settings.threshold || kBlindShare * counts.blind < counts.requests) continue;
@@ -127,6 +132,7 @@ void BlindnessRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
                              name + " could not be judged for want of evidence";
   }
   backends_.clear();
+  blind_fronts_.clear();
 }
 
 }  // namespace mtlswatch

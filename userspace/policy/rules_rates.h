@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MTLS-1012: most handshakes of a listener fail, told beside the HTTP statuses of those that went through. MTLS-1008:
-// most requests of a backend cannot be judged, records were lost, or a front's TLS library cannot be seen.
+// many requests of a backend cannot be judged, records were lost, or a front forwards whose TLS cannot be seen.
 #pragma once
 
 #include <array>
@@ -48,8 +48,6 @@ class BlindnessRule {
 
   void see(const RequestReport& report);
   void see(const AgentReport& report, std::vector<Sighting>& seen) const;
-  void on_process(const ProcessFacts& facts);
-  void on_exit(std::uint32_t pid) { blind_fronts_.erase(pid); }
   void tick(std::uint64_t now_ns, std::vector<Sighting>& seen);
 
  private:
@@ -57,11 +55,16 @@ class BlindnessRule {
     std::uint64_t requests = 0, blind = 0;
     std::string evidence;
   };
+  struct BlindFront {
+    ProcessFacts process;
+    std::string evidence;
+  };
+  void note_blind_fronts(const RequestReport& report);
 
   const RuleTable& rules_;
   WindowClock clock_;
-  std::map<std::string, Counts> backends_;              ///< of this window
-  std::map<std::uint32_t, ProcessFacts> blind_fronts_;  ///< by pid
+  std::map<std::string, Counts> backends_;          ///< of this window
+  std::map<std::string, BlindFront> blind_fronts_;  ///< by executable; that forwarded in this window
 };
 
 }  // namespace mtlswatch

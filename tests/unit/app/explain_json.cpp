@@ -10,6 +10,7 @@
 namespace mtlswatch {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -59,6 +60,13 @@ TEST(Explain, tells_a_handshake) {
   EXPECT_THAT(explained(report), HasSubstr("verification gave 10 (certificate has expired)"));
 }
 
+TEST(Explain, tells_an_alert_with_its_count_and_likely_cause) {
+  AlertReport report = alert_report();
+  report.cause = "proxy gone";
+  EXPECT_THAT(explained(report), AllOf(HasSubstr("first: 2 times, from "), HasSubstr("likely cause: proxy gone"),
+                                       HasSubstr("evidence: mtlswatch explain rq-9")));
+}
+
 TEST(Explain, has_words_for_every_reason) {
   for (const Reason reason : all_reasons()) EXPECT_FALSE(reason_words(text(reason)).empty()) << text(reason);
 }
@@ -90,7 +98,8 @@ TEST(EventLine, is_one_line_with_the_verdict_and_who) {
   const auto line = event_line(ecs_json(request_report(), test_context()), false);
   ASSERT_TRUE(line);
   EXPECT_THAT(*line, HasSubstr("request    authenticated  verified_client_certificate"));
-  EXPECT_THAT(*line, HasSubstr("shop          CN=alice,OU=Shop,O=Example,C=US  GET /orders  rq-1\n"));
+  EXPECT_THAT(*line, HasSubstr("shop          CN=alice,OU=Shop,O=Example,C=US  GET /orders\n"));
+  EXPECT_THAT(*line, HasSubstr("  rq-1  "));
 }
 
 }  // namespace

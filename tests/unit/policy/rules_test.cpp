@@ -196,8 +196,14 @@ TEST_F(RulesTest, tell_lost_records_unjudged_requests_and_fronts_that_cannot_be_
   blind.tls_coverage = "blind";
   engine.on_process(blind);
   pass(60);
+  EXPECT_EQ(count("MTLS-1008"), 2u) << "a server that forwards nothing blinds nobody";
+  RequestReport unseen = bypass(Reason::kUnsupportedTlsLibrary);
+  unseen.hops[0].process = blind;
+  see(unseen);
+  pass(60);
   EXPECT_EQ(count("MTLS-1008"), 3u);
   EXPECT_EQ(all.back().reason, "front_not_seen");
+  EXPECT_THAT(all.back().evidence, ElementsAre(unseen.event_id));
 }
 
 TEST_F(RulesTest, may_be_disabled_or_tuned_by_id_or_name) {
