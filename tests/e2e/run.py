@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
          "handshakes", "leaks", "proxies", "chains", "backends", "accuracy",
          "metrics", "correlation_ids", "ecs",
-         "outputs", "alerts", "hellos", "libraries", "processes", "opaque")
+         "outputs", "alerts", "drops", "blindness", "prometheus", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",
@@ -35,8 +35,8 @@ def missing(agent, test, full=False):
         if not os.access(program, os.X_OK):
             return program
     needed = {"handshakes": OF_PROXIES, "leaks": OF_PROXIES, "proxies": OF_PROXIES, "accuracy": OF_PROXIES,
-              "chains": OF_CHAINS, "backends": OF_BACKENDS,
-              "outputs": OF_OUTPUTS}.get(test)
+              "chains": OF_CHAINS, "backends": OF_BACKENDS, "outputs": OF_OUTPUTS,
+              "alerts": ("/usr/bin/stunnel4",), "blindness": ("/usr/bin/caddy",)}.get(test)
     if needed:
         absent = [file for file in needed if not os.path.exists(file)]
         if absent:
@@ -47,7 +47,7 @@ def missing(agent, test, full=False):
     for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
-    if test == "metrics" and not os.access("/usr/bin/prometheus", os.X_OK):
+    if test in ("metrics", "prometheus") and not os.access("/usr/bin/prometheus", os.X_OK):
         return "/usr/bin/prometheus"
     if test == "ecs":
         from lab.ecs import FILE, field_file

@@ -22,8 +22,12 @@ class Response:
         return int(self.headers["x-worker-pid"]) if "x-worker-pid" in self.headers else None
 
 
-def tls_context(pki, certificate=None, alpn=()):
+def tls_context(pki, certificate=None, alpn=(), protocol=None):
+    """protocol: "TLSv1.1" speaks that and nothing newer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if protocol == "TLSv1.1":
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")
     context.load_verify_locations(pki.server_ca_file)
     if certificate:
         context.load_cert_chain(certificate.certificate_file, certificate.key_file)
@@ -32,8 +36,9 @@ def tls_context(pki, certificate=None, alpn=()):
     return context
 
 
-def open_tcp(address, port):
-    return socket.create_connection((address, port), TIMEOUT_S)
+def open_tcp(address, port, come_from=None):
+    """come_from: the client's own address, where it matters."""
+    return socket.create_connection((address, port), TIMEOUT_S, (come_from, 0) if come_from else None)
 
 
 def open_unix(path):

@@ -79,8 +79,9 @@ def _upstream_text(upstream):
 
 def _tls_text(listener, pki):
     certificate = "$certificate" if listener.load_certificate else pki.server_certificate_file
+    ciphers = "ssl_ciphers ALL:@SECLEVEL=0; " if listener.protocol == "TLSv1.1" else ""  # else OpenSSL 3 refuses it
     return (f"ssl_certificate {certificate}; ssl_certificate_key {pki.server_key_file}; "
-            f"ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
+            f"{ciphers}ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
             f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups};")
 
 
@@ -116,16 +117,20 @@ class Nginx:
 
     def __init__(self, directory, pki, listeners, workers=2, name="nginx", prefix=(), program="/usr/sbin/nginx", knows_e=True,
                  environment=None):
-        self.listeners = list(listeners)
-        self.base = directory / name
-        upstreams = {listener.upstream for listener in listeners}
-        self.configuration = directory / f"{name}.conf"
-        self.configuration.write_text(_MAIN.format(
-            base=self.base, workers=workers, certificate=pki.server_certificate_file, upstreams="\n  ".join(map(_upstream_text, upstreams)),
-            servers="\n  ".join(_server_text(listener, pki) for listener in listeners)))
+        self.base, self.configuration = directory / name, directory / f"{name}.conf"
+        self._pki, self._workers = pki, workers
+        self._write_configuration(listeners)
         self.child = Child(name, [*prefix, program, "-c", self.configuration, *(["-e", f"{self.base}.error"] if knows_e else [])],
                            directory, environment)
         self._wait_ready()
+
+    def _write_configuration(self, listeners):
+        self.listeners = list(listeners)
+        upstreams = {listener.upstream for listener in listeners}
+        self.configuration.write_text(_MAIN.format(
+            base=self.base, workers=self._workers, certificate=self._pki.server_certificate_file,
+            upstreams="\n  ".join(map(_upstream_text, upstreams)),
+            servers="\n  ".join(_server_text(listener, self._pki) for listener in listeners)))
 
     def _wait_ready(self):
         if not wait_until(lambda: all(map(self._accepts, self.listeners)) or not self.child.running(), 10):
@@ -145,8 +150,11 @@ class Nginx:
     def worker_pids(self):
         return children_of(self.child.pid)
 
-    def reload(self):
-        """SIGHUP: new workers take over, the old ones finish their connections. Waits for a new worker."""
+    def reload(self, listeners=None):
+        """SIGHUP: new workers take over, with these listeners if given; the old ones finish their connections. Waits for a new
+        worker."""
+        if listeners:
+            self._write_configuration(listeners)
         before = set(self.worker_pids())
         self.child.signal(signal.SIGHUP)
         if not wait_until(lambda: set(self.worker_pids()) - before, 10):

@@ -138,7 +138,7 @@ def make_pki(directory):
         _client(directory, "bob", "ec", 0x0B0B00000000B0B1, client_ca),
         _client(directory, "carol", "ec", 0x0CA2, client_ca),
         _client(directory, "expired", "ec", 0x0E0D, client_ca, trusted=False, days=-1),
-        _client(directory, "short", "ec", 0x5077, client_ca, days=10),
+        _client(directory, "short", "ec", 0x5077, client_ca, days=5),
         _client(directory, "foreign", "rsa", 0x0F02, foreign_ca, trusted=False),
         _client(directory, "selfsigned", "ec", 0x5E1F, None, trusted=False),
         _chained_client(directory, "dora", 0x0D0A, client_ca),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus that scrapes the agent every second, with the shipped rules."""
+"""A real Prometheus that scrapes the agent every second, with the shipped rules or a copy of them."""
 
 import http.client
 import json
-import shutil
+import signal
 import urllib.parse
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _CONFIGURATION = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]
 scrape_configs:
-  - job_name: mtlswatch
+  - job_name: {job}
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
 
@@ -34,16 +34,26 @@ def get_page(port, path, timeout_s=10):
 
 
 class Prometheus:
-    def __init__(self, directory, agent_port):
+    def __init__(self, directory, agent_port, rules=None):
+        """rules: their text, else the shipped ones."""
         self.port = free_port()
-        rules = shutil.copy(RULES, directory)
-        configuration = directory / "prometheus.yml"
-        configuration.write_text(_CONFIGURATION.format(rules=rules, port=agent_port))
+        self._configuration, self._agent_port, self._rules = directory / "prometheus.yml", agent_port, directory / RULES.name
+        self._rules.write_text(rules or RULES.read_text())
+        self._write_configuration("mtlswatch")
         self.child = Child("prometheus", [
-            "/usr/bin/prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={directory}/prometheus",
-            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"], directory)
+            "/usr/bin/prometheus", f"--config.file={self._configuration}", f"--storage.tsdb.path={directory}/prometheus",
+            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn",
+            "--query.lookback-delta=15s"], directory)
         if not wait_until(lambda: get_page(self.port, "/-/ready")[0] == 200 or not self.child.running(), 60, 0.2):
             raise RuntimeError(f"prometheus does not become ready: {self.child.errors()}")
+
+    def _write_configuration(self, job):
+        self._configuration.write_text(_CONFIGURATION.format(rules=self._rules, port=self._agent_port, job=job))
+
+    def forget_agent(self):
+        """Its target is no job "mtlswatch" any more; Prometheus shows the last sample until its look-back ends."""
+        self._write_configuration("other")
+        self.child.signal(signal.SIGHUP)
 
     def _ask(self, path, **parameters):
         status, body = get_page(self.port, f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}")

@@ -17,16 +17,16 @@ SHAPES = (*SMALL, BIG)
 
 class Browser:
     """One client connection to nginx, by who (a name of the Pki, or "nobody" for none), that fills a ledger.
-    marks: further fields of the Truth, such as optional=True."""
+    come_from: the client's own address. marks: further fields of the Truth, such as optional=True."""
 
-    def __init__(self, lab, ledger, listener, who="nobody", cell="", address=None, **marks):
+    def __init__(self, lab, ledger, listener, who="nobody", cell="", address=None, come_from=None, **marks):
         self.ledger, self.listener, self.who, self.cell, self.marks = ledger, listener, who, cell, marks
         self.certificate = lab.pki.clients.get(who) if listener.tls else None
         self.expected = marks.pop("expected", None) or expected(listener, self.certificate)
-        sock = open_tcp(address or listener.address, listener.port)
+        sock = open_tcp(address or listener.address, listener.port, come_from)
         context = None
         if listener.tls:
-            context = tls_context(lab.pki, self.certificate, ("h2",) if listener.http2 else ())
+            context = tls_context(lab.pki, self.certificate, ("h2",) if listener.http2 else (), listener.protocol)
             self._note_handshake(sock.getsockname()[1])
         self.connection = Http2(sock, context) if listener.http2 else Http1(sock, context)
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sensor that cannot see says so, by MTLS-1008: a front in Go through which requests come, requests that cannot be judged,
+and records that were lost while the agent was held up. Usual traffic, and a Go server that forwards nothing, raise nothing."""
+
+import signal
+
+from lab.agent import configuration
+from lab.alerts import NAME, alerts_of, check_fires, go_on
+from lab.check import get
+from lab.front_traffic import FrontVisitor
+from lab.fronts.caddy import Caddy
+from lab.fronts.front import Door
+from lab.laboratory import wait_for_requests
+from lab.nginx import Listener, Upstream
+from lab.traffic import browse, browse_at_once
+from lab.truth import Ledger
+
+WINDOW_S = 2
+RULES = [{"rule": "MTLS-1008", "window": WINDOW_S, "threshold": 5}]
+SMALLEST_RING = 65536  # holds the records of some dozen requests
+
+
+def _check_opaque_front(lab, agent, ledger, caddy, score):
+    visitor = FrontVisitor(lab.pki, ledger, caddy)
+    go_on(lambda: visitor.visit(caddy.doors[0], "alice", cell="caddy"), 2 * WINDOW_S)
+    for truth in ledger.cell("caddy"):
+        truth.allow_unknown = True  # why, is the case "opaque"'s
+    front = check_fires(agent, "MTLS-1008", score, "a front that cannot be seen into", "front_not_seen")
+    score.check("it names the front", front and front["process"]["pid"] == caddy.child.pid, f"{front}")
+    unjudged = check_fires(agent, "MTLS-1008", score, "requests that cannot be judged", "requests_not_judged")
+    score.check("it names the backend", unjudged and unjudged["service"]["name"] == NAME, f"{unjudged}")
+
+
+def _check_losses(lab, agent, ledger, listener, score):
+    """The agent stands still while records come, as on an overloaded host."""
+    agent.child.signal(signal.SIGSTOP)
+    browse_at_once(lab, ledger, [(listener, "alice"), (listener, "bob")], 60, cell="held up", shapes=(("GET", "", None),))
+    agent.child.signal(signal.SIGCONT)
+    for truth in ledger.cell("held up"):
+        truth.allow_unknown = truth.optional = True
+    lost = check_fires(agent, "MTLS-1008", score, "an agent that was held up", "records_lost")
+    score.check("it says how many records", lost and lost["message"].split()[0].isdigit(), f"{lost}")
+    told = agent.find("mtlswatch.agent", "agent-loss")
+    score.check("and agent-loss events tell the same", told and told[0]["message"] == lost["message"], f"{told}")
+
+
+def run(lab, score):
+    shop, ledger = lab.gunicorn(), Ledger()
+    server = f"127.0.0.1:{shop.port}"
+    listener = Listener(Upstream("tcp", server), "on")
+    lab.nginx([listener])
+    caddy = lab.front(Caddy, [Door("required")], server)
+    agent = lab.agent(configuration([{"name": NAME, "listen": shop.listen()}], rules=RULES, limits={"ring_bytes": SMALLEST_RING}))
+    if not agent.runs:
+        return
+    go_on(lambda: browse(lab, ledger, listener, "alice", cell="usual", shapes=(("GET", "", None),)), 2 * WINDOW_S)
+    score.check("usual traffic beside an idle Go server raises no alert", not alerts_of(agent, "MTLS-1008"), f"{alerts_of(agent)}")
+    _check_opaque_front(lab, agent, ledger, caddy, score)
+    _check_losses(lab, agent, ledger, listener, score)
+    lab.check_ground(ledger)
+    wait_for_requests(agent, ledger)
+    score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
+    headless = [event for event in agent.events if get(event, "event.reason") == "event_loss" and not get(event, "url.path")]
+    lab.judge(ledger, [event for event in agent.events if event not in headless], "blindness")
