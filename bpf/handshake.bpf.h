@@ -121,10 +121,9 @@ static __always_inline void emit_certificate_part(const struct thread_state *thr
 						  __u32 length, __u32 offset)
 {
 	const __u32 size = sizeof(struct mtlswatch_certificate);
-	struct mtlswatch_certificate *record = bpf_ringbuf_reserve(&records, size, 0);
+	struct mtlswatch_certificate *record = reserve_bytes(MTLSWATCH_KIND_CERTIFICATE, size);
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u32 bytes = length - offset;
-	count_record(MTLSWATCH_KIND_CERTIFICATE, !record);
 	if (!record)
 		return;
 	stamp(&record->header, MTLSWATCH_KIND_CERTIFICATE, size, pid_tgid >> 32, (__u32)pid_tgid);
@@ -133,11 +132,12 @@ static __always_inline void emit_certificate_part(const struct thread_state *thr
 	record->index = index;
 	record->length = length;
 	record->offset = offset;
-	if (bytes > MTLSWATCH_CERTIFICATE_DATA_BYTES)
-		bytes = MTLSWATCH_CERTIFICATE_DATA_BYTES;
 	if (length > MTLSWATCH_CERTIFICATE_BYTES)
 		bytes = 0;
 	zero_data(record->data, MTLSWATCH_CERTIFICATE_DATA_BYTES);
+	barrier_var(bytes); /* verifiers of 2022 forget a bound while it lies on the stack: compare just before the read */
+	if (bytes > MTLSWATCH_CERTIFICATE_DATA_BYTES)
+		bytes = MTLSWATCH_CERTIFICATE_DATA_BYTES;
 	if (bytes && bpf_probe_read_user(record->data, bytes, (void *)(der + offset))) {
 		zero_data(record->data, MTLSWATCH_CERTIFICATE_DATA_BYTES);
 		count_failure(MTLSWATCH_FAILURE_READ_CERTIFICATE);
@@ -165,8 +165,7 @@ static __always_inline void tell_late_certificate(void)
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	if (!observed(pid_tgid >> 32))
 		return;
-	record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
-	count_record(MTLSWATCH_KIND_CERTIFICATE, !record);
+	record = reserve_bytes(MTLSWATCH_KIND_CERTIFICATE, sizeof(*record));
 	if (!record)
 		return;
 	zero_data((__u8 *)record, MTLSWATCH_CERTIFICATE_DATA_BYTES);

@@ -24,10 +24,9 @@ struct io_part {
 static __always_inline void write_io(const struct io_part *part, const __u32 data_class)
 {
 	const __u32 size = sizeof(struct mtlswatch_io) + data_class;
-	struct mtlswatch_io *io = bpf_ringbuf_reserve(&records, size, 0);
+	struct mtlswatch_io *io = reserve_bytes(MTLSWATCH_KIND_IO, size);
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u32 captured = part->captured;
-	count_record(MTLSWATCH_KIND_IO, !io);
 	if (!io)
 		return;
 	stamp(&io->header, MTLSWATCH_KIND_IO, size, pid_tgid >> 32, (__u32)pid_tgid);

@@ -198,6 +198,8 @@ struct task_struct {
 
 struct linux_binprm;
 
+struct msghdr;
+
 struct seq_file;
 
 struct bpf_iter_meta {

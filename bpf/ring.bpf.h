@@ -10,15 +10,32 @@ extern __u64 records_lost;
 
 extern const volatile __u8 zeros[MTLSWATCH_IO_DATA_BYTES];
 
-static __always_inline void count_record(__u32 kind, _Bool dropped)
+static __always_inline void count_dropped(__u32 kind)
 {
 	struct mtlswatch_record_counter *counter = bpf_map_lookup_elem(&record_counters, &kind);
-	if (counter && dropped)
+	if (counter)
 		counter->dropped += 1;
-	else if (counter)
+	__sync_fetch_and_add(&records_lost, 1);
+}
+
+static __always_inline void count_submitted(__u32 kind)
+{
+	struct mtlswatch_record_counter *counter = bpf_map_lookup_elem(&record_counters, &kind);
+	if (counter)
 		counter->submitted += 1;
-	if (dropped)
-		__sync_fetch_and_add(&records_lost, 1);
+}
+
+/* NULL: the ring is full, counted. Compared with NULL here and once only: verifiers before Linux 6.2 take a second
+ * comparison for one that may still find NULL, and a record for lost behind it. */
+static __always_inline void *reserve_bytes(__u32 kind, const __u32 size)
+{
+	void *record = bpf_ringbuf_reserve(&records, size, 0);
+	if (!record) {
+		count_dropped(kind);
+		return 0;
+	}
+	count_submitted(kind);
+	return record;
 }
 
 /* Fills the header, for the task with this pid and tid. Everything behind it must be written by the caller. */
@@ -36,8 +53,7 @@ static __always_inline void stamp(struct mtlswatch_header *header, __u32 kind, _
 static __always_inline void *reserve_record(__u32 kind, const __u32 size)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	void *record = bpf_ringbuf_reserve(&records, size, 0);
-	count_record(kind, !record);
+	void *record = reserve_bytes(kind, size);
 	if (!record)
 		return 0;
 	__builtin_memset(record, 0, size);

@@ -50,15 +50,18 @@ static __always_inline int read_der_integer(const struct der_field *outer)
 {
 	struct der_field inner = {};
 	__u8 bytes[4] = {};
+	__u32 length;
 	int value = 0;
 	if (!read_der(outer->content, outer->content + outer->length, &inner) || inner.tag != DER_INTEGER)
 		return -1;
-	if (inner.length < 1 || inner.length > sizeof(bytes))
+	length = inner.length;
+	if (length < 1 || length > sizeof(bytes))
 		return -1;
-	if (bpf_probe_read_user(bytes, inner.length & 7, (void *)inner.content))
+	barrier_var(length); /* or clang leaves out the mask, which tells the verifier */
+	if (bpf_probe_read_user(bytes, length & 7, (void *)inner.content))
 		return -1;
 	for (__u32 i = 0; i < sizeof(bytes); i++)
-		if (i < inner.length)
+		if (i < length)
 			value = value << 8 | bytes[i];
 	return value;
 }
@@ -70,6 +73,7 @@ static __always_inline void read_server_name(struct mtlswatch_session *record, c
 	if (!read_der(outer->content, outer->content + outer->length, &inner) || inner.tag != DER_OCTET_STRING)
 		return;
 	length = inner.length;
+	barrier_var(length);
 	if (length >= MTLSWATCH_SERVER_NAME_BYTES)
 		return;
 	if (!bpf_probe_read_user(record->server_name, length, (void *)inner.content))

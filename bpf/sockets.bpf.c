@@ -18,19 +18,15 @@ __u64 records_lost = 0;
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_socket_send, struct sock *sk, int result, int flags)
 {
-	__u32 process = observed(current_pid());
-	if (process && (is_tcp(sk) || is_unix_stream(sk)))
-		follow_send(sk, result, process);
+	see_send(sk, result);
 	return 0;
 }
 
-/* Why this hook: likewise for recvmsg, recvfrom, read, readv -> sock_recvmsg -> sock_recv_length. A peek moves nothing. */
+/* Why this hook: likewise for recvmsg, recvfrom, read, readv -> sock_recvmsg -> sock_recv_length. */
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(on_socket_receive, struct sock *sk, int result, int flags)
 {
-	__u32 process = observed(current_pid());
-	if (process && !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) && (is_tcp(sk) || is_unix_stream(sk)))
-		follow_receive(sk, result, process);
+	see_receive(sk, result, flags);
 	return 0;
 }
 

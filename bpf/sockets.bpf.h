@@ -246,3 +246,18 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 	part.user_data = buffer.address;
 	emit_message(&part, wanted);
 }
+
+static __always_inline void see_send(struct sock *sk, int result)
+{
+	__u32 process = observed(current_pid());
+	if (process && (is_tcp(sk) || is_unix_stream(sk)))
+		follow_send(sk, result, process);
+}
+
+/* A peek moves nothing. */
+static __always_inline void see_receive(struct sock *sk, int result, int flags)
+{
+	__u32 process = observed(current_pid());
+	if (process && !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) && (is_tcp(sk) || is_unix_stream(sk)))
+		follow_receive(sk, result, process);
+}

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 DEBIAN = pathlib.Path(__file__).resolve().parents[2] / "packaging/debian"
-MOST_EXPOSED = 26  # tenths, of systemd-analyze security
+MOST_EXPOSED = 27  # tenths, of systemd-analyze security
 SKIPPED = 77
 BUILD = pathlib.Path()
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "userspace/app/config_loader.h"
 
@@ -21,6 +22,7 @@ enum ExitCode {
 struct RunOptions {
   LoadOptions config;
   std::string recording;  ///< record: the file; run: empty
+  std::vector<std::string> without;  ///< KernelOptions
 };
 
 /// How to reach the running agent, and in which form its answer is printed.
@@ -33,7 +35,7 @@ struct AskOptions {
 int run_agent(const RunOptions& options);
 int replay(const std::string& file);
 int check_config(const LoadOptions& options, bool print_effective);
-int doctor(bool as_json);
+int doctor(const std::vector<std::string>& without, bool as_json);
 int status(const AskOptions& options);
 /// What the running agent watches; with no agent, and no socket named, what it would find.
 int targets(const AskOptions& options);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstring>
 
 #include "userspace/app/ask.h"
 #include "userspace/app/commands.h"
@@ -16,9 +17,19 @@
 namespace mtlswatch {
 namespace {
 
-std::vector<EnvironmentCheck> all_checks() {
-  std::vector<EnvironmentCheck> checks = check_environment();
-  const auto verdict = check_return_probes();
+/// The ways that were taken, and what they leave to be wished for.
+std::vector<EnvironmentCheck> check_features(const KernelFeatures& features) {
+  EnvironmentCheck sockets{"socket_source", features.sockets != SocketSource::kNone, text(features.sockets), "", false};
+  sockets.fatal = !sockets.ok;
+  if (!sockets.ok) sockets.detail = fmt::format("none: {}", std::strerror(features.refusal));
+  if (!sockets.ok) sockets.advice = "Use Linux 6.3, or one whose functions can be traced on exit, and give CAP_BPF and CAP_PERFMON.";
+  return {sockets, {"uprobe_path", true, text(features.uprobes), "", false}};
+}
+
+std::vector<EnvironmentCheck> all_checks(const KernelFeatures& features) {
+  std::vector<EnvironmentCheck> checks = check_environment({}, features.uprobes);
+  for (EnvironmentCheck& check : check_features(features)) checks.push_back(std::move(check));
+  const auto verdict = check_return_probes({.uprobes = features.uprobes});
   EnvironmentCheck check;
   check.name = "return probes";
   check.ok = verdict && verdict->safe;
@@ -42,8 +53,10 @@ int print_targets(const std::string& json, bool as_json) {
 
 }  // namespace
 
-int doctor(bool as_json) {
-  const std::vector<EnvironmentCheck> checks = all_checks();
+int doctor(const std::vector<std::string>& without, bool as_json) {
+  const auto features = try_kernel_features(without);
+  if (!features) return fail(kExitUsage, features.error());
+  const std::vector<EnvironmentCheck> checks = all_checks(*features);
   int code = kExitOk;
   for (const EnvironmentCheck& check : checks) {
     if (check.ok) continue;

@@ -41,6 +41,12 @@ void add_config_option(CLI::App* command, Arguments& arguments) {
       ->allow_extra_args(false);
 }
 
+void add_without_option(CLI::App* command, Arguments& arguments) {
+  command->add_option("--without", arguments.run.without, "Pretend that this kernel lacks it: length_tracepoints, function_exits, uprobe_multi")
+      ->delimiter(',')
+      ->envname("MTLSWATCH_WITHOUT");
+}
+
 void add_ask_options(CLI::App* command, Arguments& arguments) {
   add_config_option(command, arguments);
   command->add_option("--socket", arguments.ask.socket, "Admin socket of the running agent")->envname("MTLSWATCH_SOCKET");
@@ -64,9 +70,12 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
-  add_config_option(app.add_subcommand("run", "Watch this host; events go to standard output as JSON lines"), arguments);
+  CLI::App* run = app.add_subcommand("run", "Watch this host; events go to standard output as JSON lines");
+  add_config_option(run, arguments);
+  add_without_option(run, arguments);
   CLI::App* record = app.add_subcommand("record", "Watch, and write what the kernel said, scrubbed, to a new file");
   add_config_option(record, arguments);
+  add_without_option(record, arguments);
   record->add_option("FILE", arguments.recording_file, "File to make, mode 0600")->required();
   CLI::App* replay = app.add_subcommand("replay", "Judge a recording again, without privileges");
   replay->add_option("FILE", arguments.recording_file, "Recording")->required();
@@ -75,6 +84,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   check->add_flag("--print-effective", arguments.print_effective, "Print the configuration in effect");
   CLI::App* doctor = app.add_subcommand("doctor", "Say whether this host can be watched, and what to do where not");
   doctor->add_flag("--json", arguments.json, "As JSON");
+  add_without_option(doctor, arguments);
   add_asking_commands(app, arguments);
   app.add_subcommand("version", "Print the version");
 }
@@ -85,7 +95,7 @@ int run_command(const std::string& name, Arguments& arguments) {
   if (name == "run" || name == "record") return run_agent(arguments.run);
   if (name == "replay") return replay(arguments.recording_file);
   if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective);
-  if (name == "doctor") return doctor(arguments.json);
+  if (name == "doctor") return doctor(arguments.run.without, arguments.json);
   arguments.ask.config = arguments.run.config;
   arguments.ask.json = arguments.json;
   if (name == "targets") return targets(arguments.ask);

@@ -32,8 +32,8 @@ bool environment_allows() {
   return allowed;
 }
 
-bool return_probes_are_safe() {
-  const auto verdict = check_return_probes();
+bool return_probes_are_safe(UprobePath uprobes) {
+  const auto verdict = check_return_probes({.uprobes = uprobes});
   if (verdict && verdict->safe) return true;
   spdlog::warn("return probes are left out, handshakes will stay unknown: {}",
                verdict ? verdict->reason : verdict.error().message);
@@ -46,9 +46,10 @@ int run_agent(const RunOptions& options) {
   const auto config = load_config(options.config);
   if (!config) return fail(kExitConfiguration, config.error());
   if (!environment_allows()) return kExitEnvironment;
-  const bool safe = return_probes_are_safe();
-  auto kernel = Kernel::load({config->limits.ring_bytes});
+  auto kernel = Kernel::load({config->limits.ring_bytes, options.without});
   if (!kernel) return fail(kExitEnvironment, kernel.error());
+  const bool safe = return_probes_are_safe(kernel->features().uprobes);
+  spdlog::info("sends and receives by {}; uprobes by {}", text(kernel->features().sockets), text(kernel->features().uprobes));
   auto agent = Agent::start({*config, options.recording, options.config}, std::move(*kernel), safe);
   if (!agent) return fail(kExitEnvironment, agent.error());
   const Status status = (*agent)->run();

@@ -65,7 +65,7 @@ std::optional<std::uint64_t> effective_capabilities(const EnvironmentRoots& root
   return error == std::errc() ? std::optional(mask) : std::nullopt;
 }
 
-EnvironmentCheck check_capabilities(const EnvironmentRoots& roots) {
+EnvironmentCheck check_capabilities(const EnvironmentRoots& roots, UprobePath uprobes) {
   const auto mask = effective_capabilities(roots);
   if (!mask) {
     return {"capabilities", false, roots.proc + "/self/status tells no effective capabilities",
@@ -77,7 +77,8 @@ EnvironmentCheck check_capabilities(const EnvironmentRoots& roots) {
   for (const Capability& capability : kCapabilities) {
     const bool implied = admin && (capability.number == CAP_BPF || capability.number == CAP_PERFMON ||
                                    capability.number == CAP_CHECKPOINT_RESTORE);
-    if (implied || (*mask >> capability.number & 1) != 0) continue;
+    const bool unneeded = capability.number == CAP_SYS_ADMIN && uprobes == UprobePath::kMultiLink;
+    if (implied || unneeded || (*mask >> capability.number & 1) != 0) continue;
     missing += (missing.empty() ? "" : ", ") + std::string(capability.name);
     fatal |= capability.fatal;
   }
@@ -135,8 +136,8 @@ EnvironmentCheck check_user_namespace(const EnvironmentRoots& roots) {
 
 }  // namespace
 
-std::vector<EnvironmentCheck> check_environment(const EnvironmentRoots& roots) {
-  return {check_release(roots),  check_btf(roots),     check_capabilities(roots),  check_paranoia(roots),
+std::vector<EnvironmentCheck> check_environment(const EnvironmentRoots& roots, UprobePath uprobes) {
+  return {check_release(roots),  check_btf(roots),     check_capabilities(roots, uprobes),  check_paranoia(roots),
           check_lockdown(roots), check_uprobes(roots), check_user_namespace(roots)};
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "userspace/probe/kernel_features.h"
+
 namespace mtlswatch {
 
 struct EnvironmentCheck {
@@ -21,8 +23,10 @@ struct EnvironmentRoots {
   std::string sys = "/sys";
 };
 
+/// uprobes: with links, CAP_SYS_ADMIN is not missed.
 /// In the order in which they should be read: kernel release, BTF, capabilities, perf_event_paranoid, lockdown,
 /// uprobes, user namespace.
-std::vector<EnvironmentCheck> check_environment(const EnvironmentRoots& roots = {});
+std::vector<EnvironmentCheck> check_environment(const EnvironmentRoots& roots = {},
+                                                UprobePath uprobes = UprobePath::kPerfEvent);
 
 }  // namespace mtlswatch

@@ -4,30 +4,20 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <mtlswatch/event.h>
-#include <spdlog/spdlog.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <algorithm>
 #include <cerrno>
 
 #include "mtlswatch.skel.h"
-#include "userspace/base/unique_fd.h"
+#include "userspace/probe/libbpf_log.h"
+#include "userspace/probe/uprobe_link.h"
 
 namespace mtlswatch {
 namespace {
-
-int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
-  char line[512];
-  vsnprintf(line, sizeof line, format, arguments);
-  std::string text = line;
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  spdlog::log(level == LIBBPF_WARN ? spdlog::level::warn : spdlog::level::trace, "libbpf: {}", text);
-  return 0;
-}
 
 template <typename T>
 std::vector<T> sum_over_cpus(int map_fd, std::uint32_t keys, T (*add)(T, const T&)) {
@@ -58,18 +48,34 @@ bool needs_return_probe(const ProbePoint& point) {
   return point.placement == ProbePlacement::kFunctionReturn || point.purpose == ProbePurpose::kPeekEntry;
 }
 
+void configure_programs(mtlswatch_bpf* skeleton, const KernelFeatures& features) {
+  const auto& programs = skeleton->progs;
+  bpf_program* program = nullptr;
+  for (bpf_program* each : {programs.on_socket_send, programs.on_socket_receive})
+    bpf_program__set_autoload(each, features.sockets == SocketSource::kLengthTracepoints);
+  bpf_object__for_each_program(program, skeleton->obj) {
+    if (bpf_program__expected_attach_type(program) == BPF_TRACE_FEXIT)
+      bpf_program__set_autoload(program, features.sockets == SocketSource::kFunctionExits);
+    if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE && features.uprobes == UprobePath::kMultiLink)
+      bpf_program__set_expected_attach_type(program, kUprobeMulti);
+  }
+}
+
 }  // namespace
 
 void Kernel::Destroy::operator()(mtlswatch_bpf* skeleton) const { mtlswatch_bpf__destroy(skeleton); }
 void Kernel::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 
-Kernel::Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton) : skeleton_(std::move(skeleton)) {}
+Kernel::Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton, const KernelFeatures& features)
+    : skeleton_(std::move(skeleton)), features_(features) {}
 Kernel::Kernel(Kernel&&) noexcept = default;
 Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 Kernel::~Kernel() = default;
 
 Result<Kernel> Kernel::load(const KernelOptions& options) {
-  libbpf_set_print(log_libbpf);
+  log_libbpf();
+  const auto features = usable_features(options.without);
+  if (!features) return features.error();
   std::unique_ptr<mtlswatch_bpf, Destroy> skeleton(mtlswatch_bpf__open());
   if (!skeleton) return system_error("open the BPF object", errno);
   std::uint64_t identity_key = 0;
@@ -77,23 +83,20 @@ Result<Kernel> Kernel::load(const KernelOptions& options) {
   skeleton->rodata->socket_identity_key = identity_key;
   skeleton->rodata->agent_pid = static_cast<std::uint32_t>(getpid());
   bpf_map__set_max_entries(skeleton->maps.records, std::bit_ceil(options.ring_bytes));
+  configure_programs(skeleton.get(), *features);
   const int failure = mtlswatch_bpf__load(skeleton.get());
   if (failure != 0) return system_error("load the BPF programs", -failure);
-  return Kernel(std::move(skeleton));
+  return Kernel(std::move(skeleton), *features);
 }
 
 Status Kernel::attach() {
-  auto& programs = skeleton_->progs;
-  auto& links = skeleton_->links;
-  const struct {
-    bpf_program* program;
-    bpf_link** link;
-  } rows[] = {{programs.on_process_exec, &links.on_process_exec},     {programs.on_process_fork, &links.on_process_fork},
-              {programs.on_process_exit, &links.on_process_exit},     {programs.on_socket_state, &links.on_socket_state},
-              {programs.on_socket_send, &links.on_socket_send},       {programs.on_socket_receive, &links.on_socket_receive}};
-  for (const auto& row : rows) {
-    *row.link = bpf_program__attach(row.program);
-    if (!*row.link) return system_error(std::string("attach ") + bpf_program__name(row.program), errno);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    const bpf_attach_type type = bpf_program__expected_attach_type(program);
+    if (!bpf_program__autoload(program) || (type != BPF_TRACE_RAW_TP && type != BPF_TRACE_FEXIT)) continue;
+    Link link(bpf_program__attach(program));
+    if (!link) return system_error(std::string("attach ") + bpf_program__name(program), errno);
+    links_.push_back(std::move(link));
   }
   return Done{};
 }
@@ -122,13 +125,11 @@ bpf_program* Kernel::program_for(ProbePurpose purpose) const {
   return nullptr;
 }
 
-Result<Kernel::Link> Kernel::attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie) {
-  LIBBPF_OPTS(bpf_uprobe_opts, options);
-  options.retprobe = point.placement == ProbePlacement::kFunctionReturn;
-  options.bpf_cookie = cookie;
-  Link link(bpf_program__attach_uprobe_opts(program_for(point.purpose), -1, path.c_str(), point.file_offset, &options));
-  if (!link) return system_error(point.symbol, errno);
-  return link;
+Result<Uprobe> Kernel::attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie) {
+  const bool at_return = point.placement == ProbePlacement::kFunctionReturn;
+  auto probe = Uprobe::place(features_.uprobes, program_for(point.purpose), {path.c_str(), point.file_offset, cookie, at_return});
+  if (!probe) return probe.error().in(point.symbol);
+  return probe;
 }
 
 std::optional<std::uint32_t> Kernel::take_slot() {
@@ -190,12 +191,11 @@ Status Kernel::attach_streams(const std::vector<StreamPoint>& points, const std:
   bpf_program* const by_purpose[] = {  // in StreamPurpose's order
       programs.on_client_session, programs.on_client_gone,   programs.on_stream,  programs.on_stream_side,
       programs.on_check_side,     programs.on_stream_attach, programs.on_upstream};
-  std::vector<Link> links;
+  std::vector<Uprobe> links;
   for (const StreamPoint& point : points) {
-    LIBBPF_OPTS(bpf_uprobe_opts, options);
-    bpf_program* program = by_purpose[static_cast<std::size_t>(point.purpose)];
-    links.emplace_back(bpf_program__attach_uprobe_opts(program, -1, path.c_str(), point.file_offset, &options));
-    if (!links.back()) return system_error(point.symbol, errno);
+    auto probe = Uprobe::place(features_.uprobes, by_purpose[static_cast<std::size_t>(point.purpose)], {path.c_str(), point.file_offset});
+    if (!probe) return probe.error().in(point.symbol);
+    links.push_back(std::move(*probe));
   }
   std::move(links.begin(), links.end(), std::back_inserter(stream_links_));
   return Done{};

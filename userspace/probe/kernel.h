@@ -13,8 +13,10 @@
 
 #include "userspace/base/result.h"
 #include "userspace/model/status.h"
+#include "userspace/probe/kernel_features.h"
 #include "userspace/probe/library.h"
 #include "userspace/probe/stream_points.h"
+#include "userspace/probe/uprobe_link.h"
 
 struct mtlswatch_bpf;
 struct bpf_link;
@@ -24,6 +26,7 @@ namespace mtlswatch {
 
 struct KernelOptions {
   std::uint32_t ring_bytes = 4u << 20;  ///< rounded up to a power of two
+  std::vector<std::string> without;     ///< of feature_names: ways to pretend that this kernel lacks them
 };
 
 /// What one library's probes came to.
@@ -54,7 +57,7 @@ class Kernel {
   Kernel& operator=(Kernel&&) noexcept;
   ~Kernel();
 
-  /// Attaches the socket and process tracepoints. All of them or an error.
+  /// Attaches the socket and process programs. All of them or an error.
   Status attach();
 
   /// Puts the plan's probes into the file at path, for every process that maps it. A point that fails is a line.
@@ -79,6 +82,7 @@ class Kernel {
   std::vector<std::uint32_t> observed_pids() const;
   Status protect_port(std::uint16_t port);
 
+  const KernelFeatures& features() const { return features_; }
   int ring_fd() const;
   KernelCounters counters() const;
   std::vector<TableStatus> map_fill() const;  ///< of the maps that can be full
@@ -89,15 +93,17 @@ class Kernel {
     void operator()(bpf_link* link) const;
   };
   using Link = std::unique_ptr<bpf_link, Destroy>;
-  explicit Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton);
+  Kernel(std::unique_ptr<mtlswatch_bpf, Destroy> skeleton, const KernelFeatures& features);
   bpf_program* program_for(ProbePurpose purpose) const;
-  Result<Link> attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie);
+  Result<Uprobe> attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie);
   std::optional<std::uint32_t> take_slot();
   Result<std::vector<std::uint8_t>> run_iterator(bpf_program* program, const char* name);
 
   std::unique_ptr<mtlswatch_bpf, Destroy> skeleton_;
-  std::map<std::uint32_t, std::vector<Link>> library_links_;  ///< by slot
-  std::vector<Link> stream_links_;  ///< in proxies' executables
+  KernelFeatures features_;
+  std::vector<Link> links_;  ///< of the socket and process programs
+  std::map<std::uint32_t, std::vector<Uprobe>> library_links_;  ///< by slot
+  std::vector<Uprobe> stream_links_;                            ///< in proxies' executables
 };
 
 }  // namespace mtlswatch

@@ -6,7 +6,6 @@
 #include <link.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -20,14 +19,13 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "userspace/base/unique_fd.h"
+#include "userspace/probe/trial_probe.h"
 
 // The function under test. Named so that it can be told in a list of uprobes.
 extern "C" {
@@ -42,7 +40,6 @@ namespace {
 
 constexpr int kChildUnfiltered = 3;  // exit codes of the child
 constexpr int kChildUnreleased = 4;
-constexpr const char* kUprobePmu = "/sys/bus/event_source/devices/uprobe/";
 
 // ---- the child: async-signal-safe calls only, the parent may have threads ----
 
@@ -181,37 +178,7 @@ Result<std::uint64_t> target_offset() {
   return *place.file_offset;
 }
 
-/// The number behind prefix in the first line of a file of the uprobe PMU.
-Result<unsigned> pmu_number(const std::string& file, const std::string& prefix) {
-  std::ifstream stream(kUprobePmu + file);
-  std::string line;
-  const bool read = static_cast<bool>(std::getline(stream, line));
-  const bool number = line.size() > prefix.size() && line.size() < prefix.size() + 9 && line.starts_with(prefix) &&
-                      line.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
-  if (!read || !number) return Error{kUprobePmu + file + ": no number; uprobes are not built in"};
-  return static_cast<unsigned>(std::strtoul(line.c_str() + prefix.size(), nullptr, 10));
-}
-
-// As libbpf's perf_event_open_probe fills it.
-Result<UniqueFd> attach(pid_t pid) {
-  const auto type = pmu_number("type", "");
-  if (!type) return type.error();
-  const auto bit = pmu_number("format/retprobe", "config:");
-  if (!bit) return bit.error();
-  const auto offset = target_offset();
-  if (!offset) return offset.error();
-  perf_event_attr attributes = {};
-  attributes.size = sizeof attributes;
-  attributes.type = *type;
-  attributes.config = 1ULL << (*bit & 63);
-  attributes.uprobe_path = reinterpret_cast<std::uint64_t>("/proc/self/exe");
-  attributes.probe_offset = *offset;
-  UniqueFd event(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, pid, -1, -1, PERF_FLAG_FD_CLOEXEC)));
-  if (!event) return system_error("attach a return probe to a process of our own", errno);
-  return event;
-}
-
-Result<ReturnProbeVerdict> judge(int status, const UniqueFd& event) {
+Result<ReturnProbeVerdict> judge(int status, const TrialProbe& probe) {
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
     const char* name = ::strsignal(number);
@@ -220,9 +187,9 @@ Result<ReturnProbeVerdict> judge(int status, const UniqueFd& event) {
   }
   if (WEXITSTATUS(status) == kChildUnfiltered) return Error{"the child could not filter its system calls"};
   if (WEXITSTATUS(status) != 0) return Error{"the child ended with " + std::to_string(WEXITSTATUS(status))};
-  std::uint64_t hits = 0;
-  if (::read(event.get(), &hits, sizeof hits) != sizeof hits) return system_error("count the probe's hits", errno);
-  if (hits == 0) return Error{"the return probe did not fire"};
+  const auto hits = probe.hits();
+  if (!hits) return hits.error();
+  if (*hits == 0) return Error{"the return probe did not fire"};
   return ReturnProbeVerdict{true, "a process that filters system calls survived a return probe"};
 }
 
@@ -232,11 +199,13 @@ Result<ReturnProbeVerdict> check_return_probes(const ReturnProbeTrial& trial) {
   const std::string context = "check return probes";
   auto child = Child::start(trial.also);
   if (!child) return child.error().in(context);
-  const auto event = attach(child->pid());
-  if (!event) return event.error().in(context);
+  const auto offset = target_offset();
+  if (!offset) return offset.error().in(context);
+  const auto probe = TrialProbe::attach(trial.uprobes, child->pid(), *offset);
+  if (!probe) return probe.error().in(context);
   const auto status = child->finish(trial.timeout_ms);
   if (!status) return status.error().in(context);
-  const auto verdict = judge(*status, *event);
+  const auto verdict = judge(*status, *probe);
   if (!verdict) return verdict.error().in(context);
   return *verdict;
 }

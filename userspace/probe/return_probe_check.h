@@ -8,6 +8,7 @@
 #include <string>
 
 #include "userspace/base/result.h"
+#include "userspace/probe/kernel_features.h"
 
 namespace mtlswatch {
 
@@ -18,6 +19,7 @@ struct ReturnProbeVerdict {
 
 /// What varies in tests.
 struct ReturnProbeTrial {
+  UprobePath uprobes = UprobePath::kPerfEvent;  ///< how the probe is put in place
   int timeout_ms = 2000;
   void (*also)() = nullptr;  ///< run by the filtered child after the probed function
 };

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Inside the machine, as root: installs the package, watches nginx, gunicorn and Django as a service, removes it again; or
+runs end-to-end cases. Every line for the console begins with "guest:"."""
+import json
+import os
+import pathlib
+import pwd
+import subprocess
+import sys
+import time
+import traceback
+
+PAYLOAD = pathlib.Path("/payload")
+sys.path.insert(0, str(PAYLOAD / "packaging/demo"))
+
+from certificates import make_certificates  # noqa: E402
+from scenarios import scenarios, send  # noqa: E402
+from services import LISTENERS, start_django, start_nginx  # noqa: E402
+
+EVENTS = pathlib.Path("/var/log/mtlswatch/events.json")
+FOLDER = "/srv/site"
+PATIENCE_S = 60
+failed = []
+
+
+def say(text):
+    print("guest: " + text.replace("\n", "\nguest:   "), flush=True)
+
+
+def check(what, ok, detail=""):
+    say(f"{'ok' if ok else 'FAILED'}: {what}" + (f": {detail}" if detail and not ok else ""))
+    if not ok:
+        failed.append(what)
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def shown(name, unit="mtlswatch"):
+    return run("systemctl", "show", "--value", "-p", name, unit)[1]
+
+
+def events():
+    return [json.loads(line) for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
+
+
+def wait_for(condition, seconds=PATIENCE_S):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return condition()
+
+
+def reasons():
+    """Of the requests, by path."""
+    return {event["url"]["path"]: event["event"]["reason"] for event in events()
+            if event["event"]["action"] == "backend-request"}
+
+
+def is_ready():
+    return any(event["event"]["action"] == "agent-ready" for event in events())
+
+
+class Site:
+    """nginx and gunicorn as an administrator would have them: there before mtlswatch comes, and after it has gone."""
+
+    def __init__(self):
+        os.makedirs(FOLDER, mode=0o755)
+        self.ports = {name: 18000 + number for number, name in enumerate(LISTENERS)}
+        make_certificates(FOLDER)
+        self.services = [start_django(FOLDER, self.ports["backend"]), start_nginx(FOLDER, self.ports)]
+        for service, listener in zip(self.services, ("backend", "strict")):
+            service.wait_for_port(self.ports[listener], PATIENCE_S)
+
+    def ask_everything(self, when):
+        """One request of each kind; what the agent says of them."""
+        EVENTS.write_text("")
+        todo = scenarios(self.ports)
+        for scenario in todo:
+            check(f"{when}: {scenario.title}: served", send(scenario, FOLDER) == "")
+        expected = {scenario.path: scenario.expected for scenario in todo if scenario.expected}
+        wait_for(lambda: set(expected) <= set(reasons()), 20)
+        for path, reason in expected.items():
+            seen = reasons().get(path, "no event")
+            check(f"{when}: {path} is {reason}", seen == reason, seen)
+
+    def check_untouched(self, when):
+        alice = scenarios(self.ports)[0]
+        check(f"{when}: nginx and gunicorn run on and serve",
+              all(service.running() for service in self.services) and send(alice, FOLDER) == "")
+
+
+def check_process():
+    pid = int(shown("MainPID"))
+    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    user = pwd.getpwuid(int(status["Uid"].split()[0])).pw_name
+    check("the agent runs as a user of its own", user == "mtlswatch", user)
+    check("it can gain no privileges, under a filter", (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"))
+    say(f"effective capabilities {status['CapEff'].strip()}, memory {shown('MemoryCurrent')}")
+
+
+def check_service():
+    check("the unit is active", shown("ActiveState") == "active", run("systemctl", "status", "-n40", "mtlswatch")[1])
+    check("it is enabled", shown("UnitFileState") == "enabled")
+    check("the agent is ready", wait_for(is_ready))
+    check_process()
+    code, text = run("mtlswatch", "status")
+    check("root may ask it", code in (0, 5), text)
+    say("systemd: " + shown("StatusText"))
+
+
+def check_rotation():
+    before = EVENTS.stat().st_ino
+    code, text = run("logrotate", "--force", "/etc/logrotate.d/mtlswatch")
+    check("logrotate rotates", code == 0, text)
+    check("and the agent opens the file anew", wait_for(lambda: EVENTS.exists() and EVENTS.stat().st_ino != before, 20))
+
+
+def check_reload():
+    pid = shown("MainPID")
+    code, text = run("systemctl", "reload", "mtlswatch")
+    check("it reloads", code == 0 and shown("MainPID") == pid and shown("ActiveState") == "active", text)
+
+
+def installation():
+    site = Site()
+    site.check_untouched("before")
+    code, text = run("apt-get", "install", "-y", "--no-install-recommends", str(PAYLOAD / "mtlswatch.deb"))
+    check("apt installs the package", code == 0, text)
+    say(run("mtlswatch", "doctor")[1])
+    check_service()
+    site.ask_everything("installed")
+    check_rotation()
+    check_reload()
+    run("systemctl", "restart", "mtlswatch")
+    check("it is ready after a restart", wait_for(lambda: shown("ActiveState") == "active"))
+    site.check_untouched("restarted")
+    site.ask_everything("restarted")
+    check("it was never ended by its watchdog", shown("NRestarts") == "0")
+    code, text = run("apt-get", "remove", "-y", "mtlswatch")
+    check("apt removes the package", code == 0 and shown("ActiveState") == "inactive", text)
+    site.check_untouched("removed")
+    run("apt-get", "purge", "-y", "mtlswatch")
+    check("purge leaves no events", not EVENTS.parent.exists())
+
+
+def end_to_end(cases):
+    code, text = run("dpkg", "-i", str(PAYLOAD / "mtlswatch.deb"))
+    check("the package is installed", code == 0, text)
+    run("systemctl", "stop", "mtlswatch")
+    for case in cases:
+        began = time.monotonic()
+        code, text = run("/usr/bin/python3", "-B", "run.py", case, "--agent", "/usr/bin/mtlswatch", cwd=PAYLOAD / "tests/e2e")
+        say(text[-6000:])
+        check(f"{case} ({time.monotonic() - began:.0f} s)", code == 0)
+
+
+def main():
+    cases = (PAYLOAD / "cases").read_text().split()
+    say(f"Linux {os.uname().release}, {run('systemctl', '--version')[1].splitlines()[0]}")
+    try:
+        if "installation" in cases:
+            installation()
+        others = [case for case in cases if case != "installation"]
+        if others:
+            end_to_end(others)
+    except Exception:  # whatever broke is said on the console
+        check("the tests ran to their end", False, traceback.format_exc())
+    if failed:
+        say(run("journalctl", "-b", "-u", "mtlswatch", "--no-pager", "-n", "40")[1])
+    say(f"{len(failed)} failed" if failed else "all passed")
+
+
+if __name__ == "__main__":
+    main()
