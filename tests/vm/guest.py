@@ -47,6 +47,11 @@ def events():
     return [json.loads(line) for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
 
 
+def field(status, name):
+    """Of a /proc/PID/status."""
+    return next((line.split("\t", 1)[1].strip() for line in status.read_text().splitlines() if line.startswith(name + ":")), "")
+
+
 def wait_for(condition, seconds=PATIENCE_S):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -95,11 +100,18 @@ class Site:
 
 def check_process():
     pid = int(shown("MainPID"))
-    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
-    user = pwd.getpwuid(int(status["Uid"].split()[0])).pw_name
+    status = pathlib.Path(f"/proc/{pid}/status")
+    user = pwd.getpwuid(int(field(status, "Uid").split()[0])).pw_name
     check("the agent runs as a user of its own", user == "mtlswatch", user)
-    check("it can gain no privileges, under a filter", (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"))
-    say(f"effective capabilities {status['CapEff'].strip()}, memory {shown('MemoryCurrent')}")
+    check("it can gain no privileges, under a filter", (field(status, "NoNewPrivs"), field(status, "Seccomp")) == ("1", "2"))
+    say(f"effective capabilities {field(status, 'CapEff')}, memory {shown('MemoryCurrent')}")
+
+
+def check_threads():
+    """Only the thread that attaches probes holds capabilities; the HTTP thread is another."""
+    held = {thread.name: field(thread / "status", "CapPrm") for thread in pathlib.Path(f"/proc/{shown('MainPID')}/task").iterdir()}
+    main = held.pop(shown("MainPID"))
+    check("its other threads hold no capability", held and set(held.values()) == {"0" * 16} and main != "0" * 16, str(held))
 
 
 def check_service():
@@ -135,8 +147,10 @@ def installation():
     site.ask_everything("installed")
     check_rotation()
     check_reload()
+    pathlib.Path("/etc/mtlswatch/conf.d/http.yaml").write_text('http: {listen: "127.0.0.1:9948"}\n')
     run("systemctl", "restart", "mtlswatch")
     check("it is ready after a restart", wait_for(lambda: shown("ActiveState") == "active"))
+    check_threads()
     site.check_untouched("restarted")
     site.ask_everything("restarted")
     check("it was never ended by its watchdog", shown("NRestarts") == "0")

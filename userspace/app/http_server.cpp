@@ -9,8 +9,10 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "userspace/app/host.h"
+#include "userspace/base/capabilities.h"
 #include "userspace/base/unique_fd.h"
 
 namespace mtlswatch {
@@ -66,6 +68,15 @@ struct HttpServer::Daemon {
     if (handle != nullptr) MHD_stop_daemon(handle);
   }
 
+  /// On a thread that has nothing to lose: libmicrohttpd's own thread inherits its lack of capabilities.
+  void start(int listener) {
+    static_cast<void>(keep_capabilities({}));  // giving all away is never refused
+    handle = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Daemon::on_request, this,
+                              MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, kConnections,
+                              MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                              kConnectionBytes, MHD_OPTION_NOTIFY_CONNECTION, &Daemon::on_connection, this, MHD_OPTION_END);
+  }
+
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* path, const char* method,
                                const char*, const char*, std::size_t*, void**) {
     HttpAnswer answer{405, "text/plain; charset=utf-8", "only GET and HEAD\n"};
@@ -104,11 +115,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Endpoint& listen, An
   if (!fd) return fd.error().in("serve HTTP on " + listen.text());
   server->daemon_ = std::make_unique<Daemon>();
   server->daemon_->answer = std::move(answer);
-  server->daemon_->handle = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, &Daemon::on_request, server->daemon_.get(),
-      MHD_OPTION_LISTEN_SOCKET, fd->get(), MHD_OPTION_CONNECTION_LIMIT, kConnections, MHD_OPTION_CONNECTION_TIMEOUT,
-      kIdleSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_NOTIFY_CONNECTION,
-      &Daemon::on_connection, server->daemon_.get(), MHD_OPTION_END);
+  std::thread([&] { server->daemon_->start(fd->get()); }).join();
   if (server->daemon_->handle == nullptr)
     return Error{"serve HTTP on " + listen.text() + ": libmicrohttpd did not start"};
   fd->release();  // libmicrohttpd closes it

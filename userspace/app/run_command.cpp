@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // run, record, replay.
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <mtlswatch/event.h>
 #include <spdlog/spdlog.h>
 
@@ -10,6 +11,7 @@
 #include "userspace/app/commands.h"
 #include "userspace/app/host.h"
 #include "userspace/app/replayer.h"
+#include "userspace/base/capabilities.h"
 #include "userspace/probe/environment.h"
 #include "userspace/probe/return_probe_check.h"
 
@@ -40,6 +42,15 @@ bool return_probes_are_safe(UprobePath uprobes) {
   return false;
 }
 
+/// What the event loop's thread goes on needing: it attaches probes and reads of other processes for life. The right to
+/// write anywhere is root's only, for outputs.
+void drop_what_is_not_needed(UprobePath uprobes) {
+  const bool needs_admin = uprobes == UprobePath::kPerfEvent;
+  const Status dropped = keep_capabilities({CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE,
+                                            CAP_DAC_OVERRIDE, needs_admin ? CAP_SYS_ADMIN : CAP_BPF});
+  if (!dropped) spdlog::warn("{}", dropped.error().message);
+}
+
 }  // namespace
 
 int run_agent(const RunOptions& options) {
@@ -50,6 +61,7 @@ int run_agent(const RunOptions& options) {
   if (!kernel) return fail(kExitEnvironment, kernel.error());
   const bool safe = return_probes_are_safe(kernel->features().uprobes);
   spdlog::info("sends and receives by {}; uprobes by {}", text(kernel->features().sockets), text(kernel->features().uprobes));
+  drop_what_is_not_needed(kernel->features().uprobes);
   auto agent = Agent::start({*config, options.recording, options.config}, std::move(*kernel), safe);
   if (!agent) return fail(kExitEnvironment, agent.error());
   const Status status = (*agent)->run();

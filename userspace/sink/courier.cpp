@@ -6,15 +6,20 @@
 #include <algorithm>
 #include <vector>
 
+#include "userspace/base/capabilities.h"
+
 namespace mtlswatch {
 namespace {
 
-/// Signals are the event loop's: a thread must not take them from it.
-std::thread start_without_signals(std::function<void()> body) {
+/// Signals are the event loop's: a thread must not take them from it. Nor has it use for capabilities.
+std::thread start_plain(std::function<void()> body) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(body));
+  std::thread thread([body = std::move(body)] {
+    static_cast<void>(keep_capabilities({}));  // giving all away is never refused
+    body();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return thread;
 }
@@ -24,7 +29,7 @@ std::size_t bytes_of(const Message& message) { return message.json.size() + size
 }  // namespace
 
 Courier::Courier(std::unique_ptr<Delivery> delivery, CourierLimits limits)
-    : delivery_(std::move(delivery)), limits_(limits), thread_(start_without_signals([this] { run(); })) {}
+    : delivery_(std::move(delivery)), limits_(limits), thread_(start_plain([this] { run(); })) {}
 
 Courier::~Courier() { finish(std::chrono::milliseconds(0)); }
 
