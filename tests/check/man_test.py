@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manual page: well formed for mandoc and for groff, and it names every command and option of the program that is
-given as argument."""
+"""The manual pages: well formed for mandoc and for groff; they name every command and option of the program that is given as
+argument, and every key of its configuration."""
+import json
 import os
 import pathlib
 import re
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import unittest
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "packaging/man/mtlswatch.8"
+PACKAGING = pathlib.Path(__file__).resolve().parents[2] / "packaging"
+PAGE, CONFIGURATION_PAGE = PACKAGING / "man/mtlswatch.8", PACKAGING / "man/mtlswatch.yaml.5"
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else None
 
 
@@ -26,16 +28,32 @@ def help_names(*command):
             set(re.findall(r"--([a-z-]+)", text)) - {"help", "help-all"})
 
 
+def keys_of(schema):
+    for part in schema.get("oneOf", ()):
+        yield from keys_of(part)
+    yield from keys_of(schema["items"]) if "items" in schema else ()
+    for key, value in schema.get("properties", {}).items():
+        yield key
+        yield from keys_of(value)
+
+
 class ManualPage(unittest.TestCase):
     def test_is_well_formed_for_mandoc(self):
-        findings = [line for line in output("mandoc", "-T", "lint", "-W", "style", PAGE)[0].splitlines()
-                    if "outdated mandoc.db" not in line and "makewhatis" not in line]
-        self.assertEqual(findings, [])
+        for page in (PAGE, CONFIGURATION_PAGE):
+            findings = [line for line in output("mandoc", "-T", "lint", "-W", "style", page)[0].splitlines()
+                        if "outdated mandoc.db" not in line and "makewhatis" not in line and "Xr mtlswatch" not in line]
+            self.assertEqual(findings, [])
 
     def test_is_well_formed_for_groff(self):
-        text, warnings = output("man", "--warnings", "-l", PAGE)
-        self.assertIn("MTLSWATCH(8)", text)
-        self.assertEqual([line for line in warnings.splitlines() if "mandoc.db" not in line], [])
+        for page, title in ((PAGE, "MTLSWATCH(8)"), (CONFIGURATION_PAGE, "MTLSWATCH.YAML(5)")):
+            text, warnings = output("man", "--warnings", "-l", page)
+            self.assertIn(title, text)
+            self.assertEqual([line for line in warnings.splitlines() if "mandoc.db" not in line], [])
+
+    def test_names_every_key_of_the_configuration(self):
+        source = CONFIGURATION_PAGE.read_text()
+        for key in set(keys_of(json.loads((PACKAGING / "schema/mtlswatch.schema.json").read_text()))):
+            self.assertRegex(source, rf"(?m)^\.(It )?Ic (.* )?{key}\b", key)
 
     @unittest.skipUnless(PROGRAM, "no program given")
     def test_names_every_command_and_option(self):

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
          "handshakes", "leaks", "proxies", "chains", "backends", "accuracy",
          "metrics", "correlation_ids", "ecs",
-         "outputs", "alerts", "drops", "blindness", "prometheus", "hellos", "libraries", "processes", "opaque")
+         "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "scenarios", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",

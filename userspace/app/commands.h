@@ -43,6 +43,6 @@ int targets(const AskOptions& options);
 int events(const AskOptions& options, const std::string& filter, bool follow);
 /// log: a file of JSON lines to look in instead of asking the agent; empty: none.
 int explain(const AskOptions& options, const std::string& id, const std::string& log);
-int version();
+int version(bool as_json);
 
 }  // namespace mtlswatch

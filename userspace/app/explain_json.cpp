@@ -74,6 +74,8 @@ std::string hops_text(const json& event) {
   for (const json& hop : json_at(event, "/mtlswatch/hops")) {
     const std::string source = json_endpoint(hop, "/source");
     const std::string destination = json_endpoint(hop, "/destination");
+    const bool is_the_client = source.empty() && json_text(hop, "/process/pid") == json_text(event, "/mtlswatch/peer/process/pid");
+    if (is_the_client) continue;  // it is told below as who connected to the backend
     text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, "several clients"),
                         or_else(destination, "its listeners"), process_text(json_at(hop, "/process")));
     if (!source.empty()) text += "     " + hop_tls_text(hop) + "\n";

@@ -86,7 +86,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   doctor->add_flag("--json", arguments.json, "As JSON");
   add_without_option(doctor, arguments);
   add_asking_commands(app, arguments);
-  app.add_subcommand("version", "Print the version");
+  app.add_subcommand("version", "Print the version")->add_flag("--json", arguments.json, "As JSON");
 }
 
 int run_command(const std::string& name, Arguments& arguments) {
@@ -102,7 +102,7 @@ int run_command(const std::string& name, Arguments& arguments) {
   if (name == "status") return status(arguments.ask);
   if (name == "events") return events(arguments.ask, arguments.filter, arguments.follow);
   if (name == "explain") return explain(arguments.ask, arguments.event_id, arguments.log_file);
-  return version();
+  return version(arguments.json);
 }
 
 }  // namespace

@@ -83,8 +83,9 @@ int check_config(const LoadOptions& options, bool print_effective) {
   return kExitOk;
 }
 
-int version() {
-  fmt::print("mtlswatch {} (kernel contract {})\n", MTLSWATCH_VERSION, MTLSWATCH_CONTRACT_VERSION);
+int version(bool as_json) {
+  fmt::print(fmt::runtime(as_json ? "{{\"version\":\"{}\",\"kernel_contract\":{}}}\n" : "mtlswatch {} (kernel contract {})\n"),
+             MTLSWATCH_VERSION, MTLSWATCH_CONTRACT_VERSION);
   return kExitOk;
 }
 

@@ -23,6 +23,7 @@ inline constexpr std::size_t kStatusClasses = 6;
 struct ServiceCounts {
   std::map<std::pair<Verdict, std::string>, std::uint64_t> requests;  ///< by verdict and event.reason
   std::array<std::array<std::uint64_t, kStatusClasses>, kVerdicts> responses{};
+  std::uint64_t without_id = 0;  ///< requests that no log line can be joined to by an id
 };
 
 /// The labels of a handshake. Fixed vocabularies only: nobody's name, address or path becomes a metric's label.

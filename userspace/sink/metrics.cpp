@@ -63,8 +63,11 @@ void add_requests(std::vector<MetricFamily>& out, const Counts& counts) {
   Family requests = counter("mtlswatch_requests_total", "Requests that a backend read, by verdict and reason.");
   Family responses = counter("mtlswatch_responses_total",
                              "Requests that a backend read, by verdict and class of its final HTTP status.");
+  Family without_id = counter("mtlswatch_requests_without_id_total",
+                              "Requests without X-Request-ID, X-Correlation-ID and traceparent: no log joins with them.");
   for (const auto& [raw_name, service] : counts.services) {
     const std::string name = label_text(raw_name);
+    without_id.row({{"service", name}}, service.without_id);
     for (const auto& [key, count] : service.requests) {
       requests.row({{"service", name}, {"verdict", text(key.first)}, {"reason", key.second}}, count);
     }
@@ -77,8 +80,7 @@ void add_requests(std::vector<MetricFamily>& out, const Counts& counts) {
       }
     }
   }
-  requests.to(out);
-  responses.to(out);
+  for (Family* family : {&requests, &responses, &without_id}) family->to(out);
 }
 
 /// The outcomes that rules compare exist from the start, for the version that most clients speak.

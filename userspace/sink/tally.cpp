@@ -66,6 +66,11 @@ std::size_t status_class(int status) {
   return status >= 100 && status < 600 ? static_cast<std::size_t>(status / 100) : 0;
 }
 
+/// Its whole head was read, and no id of any kind was in it.
+bool has_no_id(const RequestHead& head) {
+  return head.state == HeadState::kComplete && head.request_id.empty() && head.correlation_id.empty() && head.trace_id.empty();
+}
+
 void add_delay(DelayHistogram& delay, double seconds) {
   const auto& bounds = DelayHistogram::kBoundsS;
   ++delay.counts[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin())];
@@ -126,6 +131,7 @@ void Tally::count_request(const RequestReport& report, std::uint64_t now_ns) {
   ++counts_.requests;
   ++counts.requests[{report.verdict, reason_text(report)}];
   ++counts.responses[static_cast<std::size_t>(report.verdict)][status_class(report.status)];
+  if (has_no_id(report.head)) ++counts.without_id;
   const std::uint64_t from_ns = report.response_ns != 0 ? report.response_ns : report.time_ns;
   add_delay(counts_.correlation_delay, now_ns > from_ns ? static_cast<double>(now_ns - from_ns) / 1e9 : 0);
 }

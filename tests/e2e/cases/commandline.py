@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exit codes and messages: 0 ok, 2 usage, 3 configuration, 4 environment; an error says what and where."""
 
+import json
 import os
 import re
 import shutil
@@ -74,6 +75,11 @@ def _check_commands(lab, score, shop, nginx):
     version = run_program([lab.binary, "version"])
     score.check("version tells a version", version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout),
                 version.stdout)
+    told = run_program([lab.binary, "version", "--json"])
+    score.check("version --json is JSON", json.loads(told.stdout)["version"] in version.stdout, told.stdout)
+    doctor = run_program([lab.binary, "doctor", "--json"])
+    checks = json.loads(doctor.stdout or "[]")
+    score.check("doctor --json is JSON", checks, f"{doctor.stdout} {doctor.stderr}")
     doctor = run_program([lab.binary, "doctor"])
     score.check("doctor runs here", doctor.returncode in (0, 5) and doctor.stdout, f"exit {doctor.returncode}: {doctor.stderr}")
     targets = run_program([lab.binary, "targets"])

@@ -59,6 +59,8 @@ def _check_webhook(webhook, score):
 def _check_alertmanager(alertmanager, score):
     held = wait_until(lambda: alertmanager.alerts().get("MTLS-1001"), PATIENCE_S, 0.2)
     score.check("Alertmanager holds the alert", held and held["labels"]["alertname"] == "mtls-bypass", f"{alertmanager.alerts()}")
+    reminded = wait_until(lambda: alertmanager.alerts().get("MTLS-1001", {}).get("endsAt", "") > held["endsAt"], PATIENCE_S, 0.2)
+    score.check("it is reminded of the alert while that is active", reminded, f"{held}")
     gone = wait_until(lambda: "MTLS-1001" not in alertmanager.alerts(), PATIENCE_S, 0.2)
     score.check("Alertmanager resolves it when it is over", gone, f"{alertmanager.alerts()}")
 
@@ -135,8 +137,8 @@ def run(lab, score):
     browse(lab, ledger, listener, "nobody", cell="no certificate")
     if not agent.runs:
         return
-    _check_webhook(webhook, score)
     _check_alertmanager(alertmanager, score)
+    _check_webhook(webhook, score)
     browse_at_once(lab, ledger, [(listener, "alice"), (listener, "bob")] * 2, BURST, cell="burst", shapes=(BIG,))
     wait_for_requests(agent, ledger)
     _check_rotation(lab, listener, agent, ledger, score)

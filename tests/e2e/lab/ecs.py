@@ -79,6 +79,16 @@ def _json_type(value):
     return "number" if isinstance(item, (int, float)) and not isinstance(item, bool) else type(item).__name__
 
 
+def check_events(events, score):
+    """Every event of a run, where the field list is at hand."""
+    file = field_file()
+    if file is None:
+        print(f"      skipped: {FILE} is missing, so the events are not held against the Elastic Common Schema")
+        return
+    found = objections(events, read_fields(file))
+    score.check(f"all {len(events)} events keep to the Elastic Common Schema", not found, "; ".join(found[:20]))
+
+
 def objections(events, fields):
     """Sentences, each once; none when every event keeps to the schema."""
     found, types = set(), {}

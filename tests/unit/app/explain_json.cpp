@@ -38,6 +38,14 @@ TEST(Explain, names_who_connected_directly) {
   EXPECT_THAT(text, HasSubstr("1. curl (pid 123, /usr/bin/curl), user 33, connected to the backend"));
 }
 
+TEST(Explain, does_not_make_a_hop_of_who_connected_directly) {
+  RequestReport report = direct_report();
+  Hop& hop = report.hops.emplace_back();
+  hop.process = *report.peer_process;
+  hop.evidence = "candidates";
+  EXPECT_EQ(explained(report).find("several clients"), std::string::npos);
+}
+
 TEST(Explain, does_not_say_that_a_certificate_was_verified_where_no_code_was_seen) {
   RequestReport report = request_report();
   report.origin->verify_code.reset();

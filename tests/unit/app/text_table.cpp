@@ -2,6 +2,8 @@
 #include "userspace/app/text_table.h"
 
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
 
 namespace mtlswatch {
 namespace {
@@ -24,6 +26,27 @@ TEST(TextTable, colours_only_when_allowed) {
   table.add({"bypass"});
   EXPECT_EQ(table.text(false).find('\x1b'), std::string::npos);
   EXPECT_NE(table.text(true).find("\x1b[31mbypass\x1b[0m"), std::string::npos);
+}
+
+TEST(Colour, is_for_terminals_alone_and_never_where_no_color_is_set) {
+  int controller = -1, terminal = -1;
+  ASSERT_EQ(::openpty(&controller, &terminal, nullptr, nullptr, nullptr), 0);
+  std::FILE* stream = ::fdopen(terminal, "w");
+  ::setenv("TERM", "xterm", 1);
+  ::unsetenv("NO_COLOR");
+  EXPECT_TRUE(may_colour(stream));
+  ::setenv("NO_COLOR", "1", 1);
+  EXPECT_FALSE(may_colour(stream));
+  ::setenv("NO_COLOR", "", 1);
+  EXPECT_TRUE(may_colour(stream)) << "no-color.org: when present and not an empty string";
+  ::setenv("TERM", "dumb", 1);
+  EXPECT_FALSE(may_colour(stream));
+  ::setenv("TERM", "xterm", 1);
+  std::fclose(stream);
+  std::FILE* file = std::tmpfile();
+  EXPECT_FALSE(may_colour(file));
+  std::fclose(file);
+  ::close(controller);
 }
 
 }  // namespace

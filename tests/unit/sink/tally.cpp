@@ -41,6 +41,17 @@ TEST(Tally, counts_requests_that_are_not_written) {
   EXPECT_EQ(requests(tally, "shop", Verdict::kAuthenticated, "verified_client_certificate"), 1u);
 }
 
+TEST(Tally, counts_requests_that_no_id_joins_with_a_log) {
+  Tally tally;
+  RequestReport nameless = request_report(), traced = request_report(), cut = request_report();
+  for (RequestReport* report : {&nameless, &traced, &cut}) report->head.request_id = report->head.correlation_id = report->head.trace_id = "";
+  traced.head.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+  cut.head.state = HeadState::kCut;
+  for (const Report& report : {Report(request_report()), Report(nameless), Report(traced), Report(cut)})
+    tally.count(report, 9 * kSecond);
+  EXPECT_EQ(tally.counts().services.at("shop").without_id, 1u);
+}
+
 TEST(Tally, measures_the_delay_from_the_response) {
   Tally tally;
   const RequestReport report = request_report();
