@@ -26,6 +26,8 @@ Result<UniqueFd> open_library(const TlsLibrary& library) {
   return fd;
 }
 
+std::string path_of(const UniqueFd& file) { return "/proc/self/fd/" + std::to_string(file.get()); }
+
 /// OpenSSL 3 keeps its version in libcrypto: the one that the process maps, or the one that lies beside libssl.
 std::string version_elsewhere(const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
   std::string path = library.path;
@@ -108,25 +110,25 @@ void ProbedLibraries::use_program(const TlsLibrary& program, bool is_dry) {
   add_program(entry, program, is_dry);
 }
 
-void ProbedLibraries::add_program(Library& entry, const TlsLibrary& program, bool is_dry) {
-  const auto fd = open_library(program);
-  if (!fd) return spdlog::debug("{}", fd.error().message);
-  const std::string path = "/proc/self/fd/" + std::to_string(fd->get());
-  auto plan = analyse_driver(path);
-  if (!plan || plan->points.empty()) return;
-  plan->name = base_name(program.display_path);
-  attach_part(entry, Part{std::move(*plan), {}, program.display_path, false}, path, is_dry);
-  spdlog::info("{}: {} probes", entry.display_path, entry.parts.back().attachment.attached);
+template <typename Analysis>
+Result<ProbedLibraries::Part> ProbedLibraries::make_part(const TlsLibrary& file, const Analysis& analyse, bool is_definer) {
+  auto fd = open_library(file);
+  if (!fd) return fd.error();
+  auto plan = analyse(path_of(*fd));
+  if (!plan) return plan.error().in(file.display_path);
+  if (plan->name == base_name(path_of(*fd))) plan->name = base_name(file.display_path);
+  Part part{std::move(*fd), std::move(*plan), {}, file.display_path, is_definer};
+  part.attachment.failures.resize(part.plan.points.size());
+  return part;
 }
 
-void ProbedLibraries::attach_part(Library& entry, Part part, const std::string& path, bool is_dry) {
-  if (is_dry) {
-    part.attachment.failures.resize(part.plan.points.size());
-    part.attachment.attached = part.plan.points.size();
-  } else {
-    part.attachment = kernel_.attach_library(part.plan, path, return_probes_are_safe_, part.is_definer);
-  }
-  entry.parts.push_back(std::move(part));
+void ProbedLibraries::add_program(Library& entry, const TlsLibrary& program, bool is_dry) {
+  auto part = make_part(program, analyse_driver, false);
+  if (!part) return spdlog::debug("{}", part.error().message);
+  if (part->plan.points.empty()) return;
+  entry.parts.push_back(std::move(*part));
+  if (!is_dry) attach_part(entry.parts.back());
+  spdlog::info("{}: {} probes", entry.display_path, entry.parts.back().attachment.attached);
 }
 
 void ProbedLibraries::attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry) {
@@ -134,60 +136,66 @@ void ProbedLibraries::attach(Library& entry, const TlsLibrary& library, const st
   entry.display_path = library.display_path;
   take_off(entry);
   entry.parts.clear();
-  entry.failure.clear();
-  if (const Status status = add_part(entry, library, {}, is_dry); !status) {
-    entry.failure = status.error().message;
-    spdlog::warn("{}: cannot be probed: {}", entry.display_path, entry.failure);
-    return;
+  Status status = analyse(entry, library, definers);
+  entry.failure = status ? missing_essentials(whole_plan(entry.parts)) : status.error().message;
+  if (status) {
+    const std::string& version = entry.parts.front().plan.version;
+    entry.version = version.empty() ? version_elsewhere(library, definers) : version;
   }
-  const LibraryPlan& plan = entry.parts.front().plan;
-  entry.version = plan.version.empty() ? version_elsewhere(library, definers) : plan.version;
-  const std::set<ProbePurpose> elsewhere = purposes_elsewhere(plan);
-  for (const TlsLibrary& definer : elsewhere.empty() ? std::vector<TlsLibrary>{} : definers) {
-    Status status = is_dry ? Status(Done{}) : kernel_.add_calling_file(library.inode);
-    if (status) status = add_part(entry, definer, elsewhere, is_dry);
-    if (!status) spdlog::warn("{}: {}", definer.display_path, status.error().message);
-  }
-  settle(entry);
+  if (entry.parts.size() > 1 && !is_dry) status = kernel_.add_calling_file(library.inode);
+  if (entry.failure.empty() && !status) entry.failure = status.error().message;
+  if (entry.failure.empty() && !is_dry) attach_parts(entry);
+  for (Part& part : entry.parts) part.file = UniqueFd();
+  if (!entry.failure.empty()) spdlog::warn("{}: not probed: {}", entry.display_path, entry.failure);
 }
 
-/// All essential probes or none: with some alone "no certificate was seen" would be taken for "none was sent".
-void ProbedLibraries::settle(Library& entry) {
-  LibraryPlan whole;
-  std::size_t attached = 0;
-  for (const Part& part : entry.parts) {
-    for (std::size_t i = 0; i < part.plan.points.size(); ++i) {
-      const ProbePoint& point = part.plan.points[i];
-      const std::string& failure = part.attachment.failures[i];
-      if (failure.empty()) whole.points.push_back(point);
-      if (!failure.empty()) whole.unplaced.push_back({point.purpose, point.symbol, failure});
-      if (!failure.empty() && is_essential(point.purpose)) entry.failure = failure;
-    }
-    whole.unplaced.insert(whole.unplaced.begin(), part.plan.unplaced.begin(), part.plan.unplaced.end());
-    attached += part.attachment.attached;
+/// The library's own part first, then those of the libraries that define what its own calls do not show.
+Status ProbedLibraries::analyse(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
+  auto own = make_part(library, analyse_library, false);
+  if (!own) return own.error();
+  const std::set<ProbePurpose> elsewhere = purposes_elsewhere(own->plan);
+  std::erase_if(own->plan.points, [&](const ProbePoint& point) { return elsewhere.contains(point.purpose); });
+  entry.parts.push_back(std::move(*own));
+  const auto analyse_definer = [&](const std::string& path) { return analyse_definitions(path, elsewhere); };
+  for (const TlsLibrary& definer : elsewhere.empty() ? std::vector<TlsLibrary>{} : definers) {
+    auto part = make_part(definer, analyse_definer, true);
+    if (part) entry.parts.push_back(std::move(*part));
+    if (!part) spdlog::warn("{}", part.error().message);
   }
-  if (entry.failure.empty()) entry.failure = missing_essentials(whole);
+  return Done{};
+}
+
+/// All essential probes or none: with some alone "no certificate was seen" would be taken for "none was sent". For the same
+/// reason the library's own part, where a handshake begins, comes last.
+void ProbedLibraries::attach_parts(Library& entry) {
+  std::size_t attached = 0;
+  for (auto part = entry.parts.rbegin(); part != entry.parts.rend() && entry.failure.empty(); ++part) {
+    attach_part(*part);
+    attached += part->attachment.attached;
+    for (std::size_t i = 0; i < part->plan.points.size() && entry.failure.empty(); ++i) {
+      if (is_essential(part->plan.points[i].purpose)) entry.failure = part->attachment.failures[i];
+    }
+  }
   if (entry.failure.empty()) return spdlog::info("{}: {} probes", entry.display_path, attached);
-  spdlog::warn("{}: not probed: {}", entry.display_path, entry.failure);
   take_off(entry);
 }
 
-Status ProbedLibraries::add_part(Library& entry, const TlsLibrary& file, const std::set<ProbePurpose>& definitions, bool is_dry) {
-  const auto fd = open_library(file);
-  if (!fd) return fd.error();
-  const std::string path = "/proc/self/fd/" + std::to_string(fd->get());
-  auto plan = definitions.empty() ? analyse_library(path) : analyse_definitions(path, definitions);
-  if (!plan) return plan.error().in(file.display_path);
-  if (plan->name == base_name(path)) plan->name = base_name(file.display_path);
-  const std::set<ProbePurpose> elsewhere = purposes_elsewhere(*plan);
-  std::erase_if(plan->points, [&](const ProbePoint& point) { return elsewhere.contains(point.purpose); });
-  attach_part(entry, Part{std::move(*plan), {}, file.display_path, !definitions.empty()}, path, is_dry);
-  return Done{};
+void ProbedLibraries::attach_part(Part& part) {
+  part.attachment = kernel_.attach_library(part.plan, path_of(part.file), return_probes_are_safe_, part.is_definer);
+}
+
+LibraryPlan ProbedLibraries::whole_plan(const std::vector<Part>& parts) {
+  LibraryPlan whole;
+  for (const Part& part : parts) {
+    whole.points.insert(whole.points.end(), part.plan.points.begin(), part.plan.points.end());
+    whole.unplaced.insert(whole.unplaced.begin(), part.plan.unplaced.begin(), part.plan.unplaced.end());
+  }
+  return whole;
 }
 
 /// The probes go, what is known of the file stays.
 void ProbedLibraries::take_off(Library& entry) {
-  for (Part& part : entry.parts) {
+  for (Part& part : entry.parts) {  // the library's own first: no handshake begins from here on
     if (part.attachment.slot) kernel_.detach_library(*part.attachment.slot);
     part.attachment.slot.reset();
     part.attachment.attached = 0;

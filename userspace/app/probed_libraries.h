@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The TLS libraries that are probed: each file once, for as long as a process uses it. A file is pinned by a descriptor
-// from its analysis to its last probe, so that the instructions that were looked at are those that are probed. Used by the
-// watcher, on its thread.
+// The TLS libraries that are probed: each file once, for as long as a process uses it. A file is held open from its analysis
+// until its probes hold it, so that the instructions that were looked at are those that are probed. Used by the watcher, on
+// its thread.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +51,7 @@ class ProbedLibraries {
  private:
   /// Probes in one file: the library itself, or the one that defines what its calls do not show.
   struct Part {
+    UniqueFd file;  ///< until its probes hold it
     LibraryPlan plan;
     LibraryAttachment attachment;
     std::string path;
@@ -71,11 +72,13 @@ class ProbedLibraries {
 
   void let_go_unused(Files& files, std::uint64_t now_ns);
   void add_program(Library& entry, const TlsLibrary& program, bool is_dry);
-  void attach_part(Library& entry, Part part, const std::string& path, bool is_dry);
   void attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry);
-  /// definitions: what to probe where it is defined; empty: the file is the TLS library itself.
-  Status add_part(Library& entry, const TlsLibrary& file, const std::set<ProbePurpose>& definitions, bool is_dry);
-  void settle(Library& entry);
+  Status analyse(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers);
+  void attach_parts(Library& entry);
+  void attach_part(Part& part);
+  template <typename Analysis>
+  static Result<Part> make_part(const TlsLibrary& file, const Analysis& analyse, bool is_definer);
+  static LibraryPlan whole_plan(const std::vector<Part>& parts);
   void take_off(Library& entry);
   bool has_seen_essentials(const Library& entry, std::uint64_t after_ns) const;
   LibraryCoverage coverage_of(const Library& entry) const;

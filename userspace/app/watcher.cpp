@@ -141,7 +141,7 @@ void Watcher::cover(ProcessFacts& facts, bool is_dry) {
     if (!reason.empty()) facts.tls_coverage_reason = reason;
   }
   facts.stream_witness = watch_streams(facts, is_dry);
-  if (facts.tls_coverage.empty()) return;
+  if (facts.tls_coverage.empty() || facts.tls_coverage == "blind") return;  // handshakes without their certificates mislead
   for (const TlsLibrary& program : discovery_.processes().reader().programs(facts.pid)) libraries_.use_program(program, is_dry);
 }
 

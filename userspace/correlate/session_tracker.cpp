@@ -181,6 +181,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
   if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
+  const bool sees_certificates = !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
   if (event.verify_code) session.verify_code = event.verify_code;
@@ -188,7 +189,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (connection.handshake_certificates > 0) {
     session.presented = true;
     session.resumed = false;  // a certificate on the wire means a full handshake
-  } else if (event.result == 1 && session.resumed == false && !connection.seen_late) {
+  } else if (event.result == 1 && session.resumed == false && sees_certificates) {
     session.presented = false;
     session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
   } else if (event.result == 1 && session.resumed == true && connection.offered) {

@@ -143,9 +143,14 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
                                          bool asks_caller) {
   LibraryAttachment result;
   result.slot = take_slot();
-  for (const ProbePoint& point : plan.points) {
-    std::string& failure = result.failures.emplace_back();
-    if (!result.slot) {
+  result.failures.resize(plan.points.size());
+  std::string missing;
+  for (std::size_t i = plan.points.size(); i-- > 0;) {
+    const ProbePoint& point = plan.points[i];
+    std::string& failure = result.failures[i];
+    if (!missing.empty()) {
+      failure = missing;  // the rest would tell a part of the truth
+    } else if (!result.slot) {
       failure = point.symbol + ": too many libraries are probed";
     } else if (needs_return_probe(point) && !with_return_probes) {
       failure = point.symbol + ": return probes are not safe on this kernel";
@@ -155,11 +160,14 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
       if (!link) failure = link.error().message;
     }
     result.attached += failure.empty();
+    if (is_essential(point.purpose)) missing = failure;
   }
   return result;
 }
 
 void Kernel::detach_library(std::uint32_t slot) {
+  std::vector<Link>& links = library_links_[slot];
+  while (!links.empty()) links.pop_back();
   library_links_.erase(slot);
   const std::vector<mtlswatch_probe_hits> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   for (std::uint32_t purpose = 0; purpose < MTLSWATCH_PROBE_PURPOSES; ++purpose) {

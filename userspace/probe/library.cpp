@@ -30,7 +30,8 @@ struct WantedProbe {
 
 constexpr std::uint64_t kRightBehindBytes = 64;
 
-// Another library or another symbol is another row.
+// Another library or another symbol is another row. The first is attached last and taken off first: while it is there, so
+// are all the others, and what a handshake did not show it did not have.
 constexpr WantedProbe kWanted[] = {
     {ProbePurpose::kHandshakeEntry, "SSL_do_handshake", Observe::kOwnEntry, kArgument1, nullptr},
     {ProbePurpose::kHandshakeReturn, "SSL_do_handshake", Observe::kOwnReturn, 0, nullptr},
@@ -102,7 +103,7 @@ class Planner {
   bool is_placed(ProbePurpose purpose) const;
   void place_chosen_calls(const WantedProbe& wanted);
   CallSites calls_of(const char* symbol);
-  bool is_right_behind(const char* symbol, const Instruction& call);
+  static bool is_right_behind(const CallSites& before, const Instruction& call);
   bool is_inside(const char* symbol, const Instruction& call) const;
 
   const ElfImage& image_;
@@ -131,8 +132,9 @@ void Planner::place_chosen_calls(const WantedProbe& wanted) {
   if (!has(wanted.symbol)) return miss(wanted, "not in this file");
   CallSites sites = calls_of(wanted.symbol);
   sites.unconfirmed.clear();
+  const CallSites before = wanted.after != nullptr ? calls_of(wanted.after) : CallSites{};
   std::erase_if(sites.confirmed, [&](const Instruction& call) {
-    return wanted.after != nullptr ? !is_right_behind(wanted.after, call) : !is_inside(wanted.inside, call);
+    return wanted.after != nullptr ? !is_right_behind(before, call) : !is_inside(wanted.inside, call);
   });
   if (sites.confirmed.empty()) return miss(wanted, "no call of it was found where it is wanted");
   place_calls(wanted, sites);
@@ -145,8 +147,7 @@ CallSites Planner::calls_of(const char* symbol) {
   return reader_.find_calls(import);
 }
 
-bool Planner::is_right_behind(const char* symbol, const Instruction& call) {
-  const CallSites before = calls_of(symbol);
+bool Planner::is_right_behind(const CallSites& before, const Instruction& call) {
   return std::any_of(before.confirmed.begin(), before.confirmed.end(), [&](const Instruction& other) {
     return other.address < call.address && call.address - other.address <= kRightBehindBytes;
   });

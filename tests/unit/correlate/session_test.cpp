@@ -64,6 +64,32 @@ TEST(Session, nothing_presented_is_claimed_only_of_a_full_handshake) {
   EXPECT_EQ(scene.out.handshakes.at(2).session.presented, std::nullopt);
 }
 
+TEST(Session, nothing_presented_is_not_claimed_of_a_handshake_that_was_seen_from_its_middle_on) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  HandshakeStep last = step_of(scene, id, 1);  // the calls before, with a certificate maybe, came before the probes
+  last.started_ns = last.time_ns;
+  scene.give(last);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.tls_accepted, true);
+
+  const ConnectionId whole = scene.tls_client(40001);
+  HandshakeStep first = step_of(scene, whole, -1);
+  first.receive_result = -EAGAIN;
+  scene.give(first);
+  HandshakeStep second = step_of(scene, whole, 1);
+  second.started_ns = second.time_ns;
+  scene.give(second);
+  EXPECT_EQ(scene.out.handshakes.at(1).session.presented, false);
+}
+
+TEST(Session, nothing_presented_is_not_claimed_where_the_librarys_probes_are_missing) {
+  Scene scene;
+  scene.make_proxy_unknown("blind");
+  scene.client_without_certificate(40000);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
+}
+
 TEST(Session, tls_1_2_resumption_is_told_by_the_echoed_session_id) {
   ClientHello client;
   ServerHello server;
