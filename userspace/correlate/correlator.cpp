@@ -7,6 +7,7 @@
 namespace mtlswatch {
 namespace {
 
+constexpr std::uint16_t kTls13 = 0x0304;
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
 constexpr std::uint64_t kDiscoveryNs = 500'000'000;  ///< discovery looks at a new listener well within this
 
@@ -16,10 +17,13 @@ bool serves_tls(const Connection& connection) {
   return connection.role == Role::kIngress || (connection.role == Role::kUnknown && connection.session.client_hello);
 }
 
-/// One for each turn: what comes while hands are still being shaken is not one yet.
+/// One for each turn: what comes while hands are still being shaken is not one yet. Before TLS 1.3 application data is never
+/// a handshake's (RFC 5246 section 6.2.1), though the call that ends the handshake may return after it was received.
 bool is_encrypted_request(Connection& connection, const RequestSeen& event) {
-  const SessionState state = connection.session.state;
-  if (state == SessionState::kFailed || (event.may_be_handshake && state != SessionState::kEstablished)) return false;
+  const Session& session = connection.session;
+  const bool hides_handshakes = !session.server_hello || session.server_hello->version >= kTls13;
+  const bool is_undecided = event.may_be_handshake && hides_handshakes && session.state != SessionState::kEstablished;
+  if (session.state == SessionState::kFailed || is_undecided) return false;
   return std::exchange(connection.asked_turn_ns, connection.receive_turn_ns) != connection.receive_turn_ns;
 }
 

@@ -25,7 +25,8 @@ class EncryptedTurns {
 
  private:
   bool done_ = true;        ///< nothing more to learn of this turn: told, or its records are lost
-  bool handshake_ = false;  ///< this turn has handshake records
+  bool handshake_ = false;  ///< this turn has handshake records, or answers a ServerHello
+  bool said_hello_ = false;  ///< the last record that was seen may be a ClientHello
   std::uint64_t turn_ = 0;  ///< where it began
   std::uint64_t next_ = 0;  ///< where its next record begins
 };

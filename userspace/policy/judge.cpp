@@ -178,7 +178,7 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
   if (origin.predates_agent) return Reason::kPredatesAgent;
   if (origin.touched_by_loss) return Reason::kEventLoss;
   const bool cannot_fire = is_blind(origin.process) && origin.first_bytes == FirstBytes::kTls;
-  const bool no_probe_fired = cannot_fire || (origin.session.finished_ns == 0 && origin.session.server_hello);
+  const bool no_probe_fired = cannot_fire || (!origin.session.tls_accepted && origin.session.server_hello);
   return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
 }
 

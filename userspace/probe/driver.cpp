@@ -29,7 +29,7 @@ class DriverPlanner {
     const bool explicitly = imports({"SSL_do_handshake"}) || imports({"SSL_accept"});
     if (accepts && !explicitly && imports({"SSL_read"})) place_reads("SSL_read");
     if (image_.function(kPythonModule)) place_python();
-    if (image_.function(kNodeStreamRead) && image_.function("SSL_read")) place_node();
+    if (image_.function(kNodeStreamRead)) place_node();
     return std::move(plan_);
   }
 
@@ -63,14 +63,15 @@ class DriverPlanner {
   }
 
   void place_node() {
-    const std::uint64_t entry = image_.function(kNodeStreamRead)->address;
+    const auto thunk = image_.thunk(kNodeStreamRead);  // streams call their listeners, of which TLSWrap is one
+    const std::uint64_t entry = thunk ? thunk->address : image_.function(kNodeStreamRead)->address;
     const auto cheap = reader_.first_emulated(entry, kArgument2 | kArgument3);
     add(ProbePurpose::kStreamRead, ProbePlacement::kFunctionEntry, kNodeStreamRead, cheap ? cheap->address : entry);
     const auto caller = image_.function(kNodeClearOut);
     if (!caller) return;
-    const CallSites sites = reader_.find_calls(Import{{}, {image_.function("SSL_read")->address}}, caller->address,
-                                               caller->address + caller->bytes);
-    place_reads("SSL_read", sites);
+    Import ways = find_import(image_, "SSL_read");
+    if (const auto linked_in = image_.function("SSL_read")) ways.stubs.push_back(linked_in->address);
+    place_reads("SSL_read", reader_.find_calls(ways, caller->address, caller->address + caller->bytes));
   }
 
   void add(ProbePurpose purpose, ProbePlacement placement, const char* symbol, std::uint64_t address) {

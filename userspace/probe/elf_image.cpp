@@ -28,8 +28,7 @@ bool printable(char byte) { return byte >= 0x20 && byte < 0x7f; }
 
 std::string to_printable(std::string_view text) {
   std::string safe(text.substr(0, kNameBytes));
-  std::replace_if(
-      safe.begin(), safe.end(), [](char byte) { return !printable(byte); }, '?');
+  std::replace_if(safe.begin(), safe.end(), [](char byte) { return !printable(byte); }, '?');
   return safe;
 }
 
@@ -226,8 +225,7 @@ void ElfImage::read_soname(Elf_Scn* section, std::span<const std::uint8_t> names
     GElf_Dyn entry = {};
     if (gelf_getdyn(data, static_cast<int>(i), &entry) == nullptr || entry.d_tag == DT_NULL) return;
     if (entry.d_tag != DT_SONAME) continue;
-    const std::string_view soname = string_at(names, entry.d_un.d_val);
-    if (!soname.empty()) name_ = to_printable(soname);
+    if (const auto soname = string_at(names, entry.d_un.d_val); !soname.empty()) name_ = to_printable(soname);
     return;
   }
 }
@@ -238,8 +236,7 @@ void ElfImage::read_version(Elf_Scn* section) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   for (std::size_t at = 0; (at = text.find(kBrand, at)) != std::string_view::npos; at += kBrand.size()) {
     const std::string_view found = text.substr(at, kVersionBytes);
-    const std::string_view line =
-        found.substr(0, std::find_if_not(found.begin(), found.end(), printable) - found.begin());
+    const std::string_view line = found.substr(0, std::find_if_not(found.begin(), found.end(), printable) - found.begin());
     if (!starts_with_release(line.substr(kBrand.size()))) continue;
     openssl_version_ = line;
     return;
@@ -247,22 +244,30 @@ void ElfImage::read_version(Elf_Scn* section) {
 }
 
 const CodeSection* ElfImage::code_at(std::uint64_t address) const {
-  for (const CodeSection& section : code_) {
-    if (section.contains(address)) return &section;
-  }
-  return nullptr;
+  const auto found = std::find_if(code_.begin(), code_.end(), [&](const auto& section) { return section.contains(address); });
+  return found == code_.end() ? nullptr : &*found;
 }
 
-std::optional<ElfImage::Function> ElfImage::function(const std::string& symbol) const {
+template <typename Wanted>
+std::optional<ElfImage::Function> ElfImage::find_function(const Wanted& wanted) const {
   for (const SymbolTable& table : symbol_tables_) {
     for (std::size_t i = 0; i < table.count; ++i) {
       GElf_Sym entry = {};
       if (gelf_getsym(table.symbols, static_cast<int>(i), &entry) == nullptr) break;
       if (GELF_ST_TYPE(entry.st_info) != STT_FUNC || entry.st_shndx == SHN_UNDEF || entry.st_value == 0) continue;
-      if (string_at(table.strings, entry.st_name) == symbol) return Function{entry.st_value, entry.st_size};
+      if (wanted(string_at(table.strings, entry.st_name))) return Function{entry.st_value, entry.st_size};
     }
   }
   return std::nullopt;
+}
+
+std::optional<ElfImage::Function> ElfImage::function(const std::string& symbol) const {
+  return find_function([&](std::string_view name) { return name == symbol; });
+}
+
+std::optional<ElfImage::Function> ElfImage::thunk(const std::string& symbol) const {
+  const std::string method = "_" + symbol.substr(2);  // _ZThn120_METHOD for _ZMETHOD
+  return find_function([&](std::string_view name) { return name.starts_with("_ZThn") && name.ends_with(method); });
 }
 
 std::vector<std::uint64_t> ElfImage::slots(const std::string& symbol) const {
@@ -276,8 +281,7 @@ std::vector<std::uint64_t> ElfImage::slots(const std::string& symbol) const {
       if (gelf_getrela(data, static_cast<int>(i), &entry) == nullptr) break;
       const auto type = GELF_R_TYPE(entry.r_info);
       if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
-      const auto index = static_cast<int>(GELF_R_SYM(entry.r_info));
-      if (gelf_getsym(dynamic.symbols, index, &target) == nullptr) continue;
+      if (gelf_getsym(dynamic.symbols, static_cast<int>(GELF_R_SYM(entry.r_info)), &target) == nullptr) continue;
       if (string_at(dynamic.strings, target.st_name) == symbol) found.push_back(entry.r_offset);
       if (found.size() == kSlots) return found;
     }
@@ -287,8 +291,8 @@ std::vector<std::uint64_t> ElfImage::slots(const std::string& symbol) const {
 
 std::optional<std::uint64_t> ElfImage::file_offset(std::uint64_t address) const {
   for (const Segment& segment : segments_) {
-    if (address < segment.address || address - segment.address >= segment.bytes) continue;
-    return segment.offset + (address - segment.address);
+    const std::uint64_t within = address - segment.address;
+    if (address >= segment.address && within < segment.bytes) return segment.offset + within;
   }
   return std::nullopt;
 }

@@ -52,6 +52,9 @@ class ElfImage {
 
   /// Address of a function that this image defines (.dynsym first, then .symtab).
   std::optional<Function> function(const std::string& symbol) const;
+  /// Of a C++ member function: the entry that callers use who hold a pointer to a base class which does not stand first in
+  /// the object (Itanium C++ ABI, 5.1.4.2). It adjusts `this` and goes on in a copy of the function or in itself.
+  std::optional<Function> thunk(const std::string& symbol) const;
   /// GOT slots that the dynamic linker fills with the symbol's address.
   std::vector<std::uint64_t> slots(const std::string& symbol) const;
   /// Where the address lies in the file, which is what a perf uprobe takes; nothing if no executable segment holds it.
@@ -67,6 +70,8 @@ class ElfImage {
     void operator()(Elf* elf) const { elf_end(elf); }
   };
 
+  template <typename Wanted>
+  std::optional<Function> find_function(const Wanted& wanted) const;
   Status check_machine() const;
   Status read_segments();
   Status read_sections();

@@ -259,7 +259,8 @@ std::vector<TlsLibrary> ProcReader::programs(std::uint32_t pid) const {
     const auto mapping = parse_mapping(line);
     if (!mapping || found.size() == kModules) continue;
     const std::string name = base_name(std::string(mapping->path));
-    if (name.starts_with("lib") || name.starts_with("ld-") || !seen.insert(mapping->file).second) continue;
+    const bool is_library = name.starts_with("lib") && !name.starts_with("libnode");  // Debian's node is one
+    if (is_library || name.starts_with("ld-") || !seen.insert(mapping->file).second) continue;
     found.push_back(library_of(*mapping, path(pid, "root"), path(pid, "map_files")));
   }
   return found;

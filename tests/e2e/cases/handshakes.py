@@ -7,14 +7,14 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.fronts.apache import Apache
-from lab.fronts.django_tls import GunicornTls, UvicornTls, UwsgiTls
+from lab.fronts.django_tls import GunicornTls, HypercornTls, UvicornTls, UwsgiTls
 from lab.fronts.front import USUAL_DOORS, Door
 from lab.fronts.haproxy import HAProxy
 from lab.fronts.nginx_front import NginxFront
 from lab.fronts.node_front import Node
 from lab.fronts.stunnel import Stunnel
 from lab.handshake_matrix import break_handshakes, resumption_of_verified, visit
-from lab.handshake_truth import check_ground, count_events, judge, judge_requests, print_table
+from lab.handshake_truth import check_ground, count_events, judge, judge_requests, print_summary, print_table
 from lab.laboratory import print_losses
 
 EVENTS_TIMEOUT_S = 5
@@ -30,7 +30,7 @@ def _fronts(lab, server):
               lab.front(Apache, _doors(), server), lab.front(Stunnel, _doors(), server)]
     if lab.full:
         fronts += [lab.front(Apache, _doors(), server, mpm="prefork"), lab.front(NginxFront, _doors(), server, kind="stream")]
-        fronts += [lab.front(kind, mode) for kind in (GunicornTls, UvicornTls, UwsgiTls) for mode in ("required", "optional")]
+        fronts += [lab.front(kind, mode) for kind in (GunicornTls, UvicornTls, HypercornTls, UwsgiTls) for mode in ("required", "optional")]
         if shutil.which("node"):
             fronts.append(lab.front(Node, _doors(), server))
     only = os.environ.get("MTLSWATCH_E2E_FRONTS")  # while one front is being worked on
@@ -72,6 +72,7 @@ def run(lab, score):
     judge(cells + broken, agent.events)
     print(f"      {judge_requests(cells, fronts, agent.events)} of {len(cells)} handshakes carried a request to Django")
     print_table("handshakes", cells)
+    print_summary(cells)
     for cell in broken:
         cell.column, cell.row, cell.front = cell.front, cell.row, ""
     print_table("broken handshakes", broken)

@@ -189,6 +189,19 @@ def print_table(title, cells):
     _print_wrong(cells)
 
 
+def print_summary(cells):
+    """Of each front and version, right handshakes of all, whoever came; as a table for a README."""
+    program = lambda cell: (cell.front.removesuffix("-required").removesuffix("-optional"), cell.row.split()[0])  # noqa: E731
+    columns, rows = (list(dict.fromkeys(map(name, cells))) for name in (lambda cell: cell.column, program))
+    print("\n| Front | TLS | " + " | ".join(columns) + " |\n| --- | --- |" + " --- |" * len(columns))
+    for front, version in rows:
+        texts = []
+        for column in columns:
+            some = [cell for cell in cells if program(cell) == (front, version) and cell.column == column]
+            texts.append(f"{sum(not cell.wrong for cell in some)}/{len(some)}" if some else "-")
+        print(f"| {front} | {version.removeprefix('TLSv')} | " + " | ".join(texts) + " |")
+
+
 def _cell_text(cells):
     wrong = sum(bool(cell.wrong) for cell in cells)
     if not cells:

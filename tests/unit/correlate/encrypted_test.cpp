@@ -58,6 +58,18 @@ TEST_F(EncryptedBackend, nothing_of_a_handshake_is_a_request_or_a_response) {
   EXPECT_TRUE(scene.out.exchanges.empty());
 }
 
+TEST_F(EncryptedBackend, before_tls_1_3_application_data_is_a_request_before_the_handshakes_end_is_told) {
+  ServerHello hello;
+  hello.version = 0x0303;
+  scene.give(ServerHelloSeen{++scene.now_ns, backend, hello});
+  turn(false, 7300);
+  request(7345, true);  // read together with the Finished of a resumed session
+  shake_hands();
+  response();
+  scene.pass(12'000 * kMs);
+  EXPECT_EQ(scene.out.exchanges.size(), 1u);
+}
+
 TEST_F(EncryptedBackend, a_turn_is_one_request) {
   shake_hands();
   turn(false, 7300);

@@ -51,6 +51,32 @@ TEST_F(EncryptedTurnsTest, tells_apart_what_may_be_the_end_of_a_handshake) {
   EXPECT_EQ(told_[1].position, static_cast<std::uint32_t>(0xffffff00 + 6 + 58));
 }
 
+TEST_F(EncryptedTurnsTest, tells_the_end_of_a_handshake_after_a_hello_retry_request) {
+  turn(record(0x16, 238));
+  turn(record(0x14, 1) + record(0x16, 512));
+  turn(record(0x17, 443));  // Certificate to Finished
+  turn(record(0x17, 128));
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_TRUE(told_[0].may_be_handshake);
+  EXPECT_FALSE(told_[1].may_be_handshake);
+}
+
+TEST_F(EncryptedTurnsTest, tells_a_request_behind_a_resumed_handshake_of_tls_1_2) {
+  turn(record(0x16, 238));
+  turn(record(0x14, 1) + record(0x16, 40));
+  turn(record(0x17, 128));
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_FALSE(told_[0].may_be_handshake);
+}
+
+TEST_F(EncryptedTurnsTest, tells_a_request_behind_a_certificate_that_hid_the_rest_of_its_turn) {
+  turn(record(0x16, 238));
+  turn(record(0x16, 900) + record(0x16, 70) + record(0x14, 1) + record(0x16, 40), 200);
+  turn(record(0x17, 128));
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_FALSE(told_[0].may_be_handshake);
+}
+
 TEST_F(EncryptedTurnsTest, takes_no_farewell_for_a_request) {
   turn(record(0x17, 19));  // close_notify of TLS 1.3
   turn(record(0x15, 26));  // of TLS 1.2

@@ -38,6 +38,23 @@ TEST(Driver, observes_what_python_feeds_to_memory) {
   EXPECT_EQ(points_of(*plan, ProbePurpose::kRead), 1);
 }
 
+const ProbePoint* point_of(const LibraryPlan& plan, ProbePurpose purpose) {
+  const auto found = std::find_if(plan.points.begin(), plan.points.end(), [&](const auto& point) { return point.purpose == purpose; });
+  return found == plan.points.end() ? nullptr : &*found;
+}
+
+TEST(Driver, observes_nodes_streams_where_they_enter_and_the_read_that_drives_the_handshake) {
+  const auto plan = analyse_driver(IMAGE_NODE);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->points.size(), 3u);
+  const ProbePoint* stream = point_of(*plan, ProbePurpose::kStreamRead);
+  ASSERT_TRUE(stream);
+  EXPECT_EQ(stream->disassembly, "push r14");
+  const ProbePoint* result = point_of(*plan, ProbePurpose::kReadResult);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->disassembly, "push rcx");
+}
+
 TEST(Driver, leaves_a_proxy_alone_that_calls_the_handshake_itself) {
   if (!std::filesystem::exists("/usr/sbin/nginx")) GTEST_SKIP() << "needs nginx";
   const auto plan = analyse_driver("/usr/sbin/nginx");

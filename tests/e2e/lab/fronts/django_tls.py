@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Django's own servers ending TLS themselves: gunicorn, uvicorn and uwsgi's https router. Their logs say nothing about
+"""Django's own servers ending TLS themselves: gunicorn, uvicorn, hypercorn and uwsgi's https router. Their logs say nothing about
 certificates; the client's word is all there is."""
 
 import shutil
@@ -57,6 +57,15 @@ class UvicornTls(_DjangoTls):
         return ["/usr/bin/python3", "-m", "uvicorn", "--host", "127.0.0.1", "--port", door.port, "--lifespan", "off",
                 "--ssl-certfile", self.pki.server_certificate_file, "--ssl-keyfile", self.pki.server_key_file,
                 "--ssl-ca-certs", self.pki.client_ca_file, "--ssl-cert-reqs", _REQUIREMENT[door.mode], "shop.asgi:application"]
+
+
+class HypercornTls(UvicornTls):
+    name = "hypercorn"
+
+    def _argv(self, door, _project):
+        return ["/usr/bin/hypercorn", "--bind", f"127.0.0.1:{door.port}", "--certfile", self.pki.server_certificate_file,
+                "--keyfile", self.pki.server_key_file, "--ca-certs", self.pki.client_ca_file,
+                "--verify-mode", "CERT_" + door.mode.upper(), "shop.asgi:application"]
 
 
 class UwsgiTls(_DjangoTls):
