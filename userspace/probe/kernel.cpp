@@ -141,22 +141,19 @@ std::optional<std::uint32_t> Kernel::take_slot() {
 
 LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::string& path, bool with_return_probes,
                                          bool asks_caller) {
-  LibraryAttachment result;
-  result.slot = take_slot();
-  result.failures.resize(plan.points.size());
-  std::string missing;
+  LibraryAttachment result{.slot = take_slot(), .attached = 0, .failures = std::vector<std::string>(plan.points.size())};
+  auto& links = library_links_[result.slot.value_or(MTLSWATCH_PROBE_SLOTS)];  // the last one to come is the first to go
+  std::string missing = result.slot ? "" : "too many libraries are probed";
   for (std::size_t i = plan.points.size(); i-- > 0;) {
     const ProbePoint& point = plan.points[i];
     std::string& failure = result.failures[i];
     if (!missing.empty()) {
       failure = missing;  // the rest would tell a part of the truth
-    } else if (!result.slot) {
-      failure = point.symbol + ": too many libraries are probed";
     } else if (needs_return_probe(point) && !with_return_probes) {
       failure = point.symbol + ": return probes are not safe on this kernel";
     } else {
       auto link = attach_point(point, path, probe_key(*result.slot, point.purpose) | (asks_caller ? MTLSWATCH_PROBE_ASKS_CALLER : 0));
-      if (link) library_links_[*result.slot].push_back(std::move(*link));
+      if (link) links.insert(links.begin(), std::move(*link));
       if (!link) failure = link.error().message;
     }
     result.attached += failure.empty();
@@ -166,8 +163,6 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
 }
 
 void Kernel::detach_library(std::uint32_t slot) {
-  std::vector<Link>& links = library_links_[slot];
-  while (!links.empty()) links.pop_back();
   library_links_.erase(slot);
   const std::vector<mtlswatch_probe_hits> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   for (std::uint32_t purpose = 0; purpose < MTLSWATCH_PROBE_PURPOSES; ++purpose) {
