@@ -2,20 +2,28 @@
 /* Facts about a socket: what it is, its role, its stream positions, its record. Shared by sockets and iterator. */
 #pragma once
 
+#include "connection_state.bpf.h"
 #include "ring.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
+/* A field of a socket. A program that got the socket as an address defines SOCKETS_ARE_ADDRESSES. */
+#ifdef SOCKETS_ARE_ADDRESSES
+#define FIELD(sk, field) BPF_CORE_READ(sk, field)
+#else
+#define FIELD(sk, field) (sk)->field
+#endif
+
 static __always_inline _Bool is_tcp(struct sock *sk)
 {
-	__u16 family = sk->__sk_common.skc_family;
-	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
+	__u16 family = FIELD(sk, __sk_common.skc_family);
+	return (family == AF_INET || family == AF_INET6) && FIELD(sk, sk_protocol) == IPPROTO_TCP;
 }
 
 static __always_inline _Bool is_unix_stream(struct sock *sk)
 {
-	return sk->__sk_common.skc_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+	return FIELD(sk, __sk_common.skc_family) == AF_UNIX && FIELD(sk, sk_type) == SOCK_STREAM;
 }
 
 static __always_inline __u32 netns_of(struct sock *sk)
@@ -46,7 +54,7 @@ static __always_inline __u8 unix_role(struct sock *sk)
 
 static __always_inline _Bool listens_here(struct sock *sk)
 {
-	struct listening_key key = { .netns = netns_of(sk), .port = sk->__sk_common.skc_num };
+	struct listening_key key = { .netns = netns_of(sk), .port = FIELD(sk, __sk_common.skc_num) };
 	return bpf_map_lookup_elem(&listening_ports, &key) != 0;
 }
 
@@ -87,11 +95,11 @@ static __always_inline void set_owner(struct connection_state *state)
 
 static __always_inline void fill_addresses(struct mtlswatch_connection *record, struct sock *sk)
 {
-	record->local_port = sk->__sk_common.skc_num;
-	record->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	record->local_port = FIELD(sk, __sk_common.skc_num);
+	record->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
 	if (record->family == AF_INET) {
-		*(__u32 *)record->local_address = sk->__sk_common.skc_rcv_saddr;
-		*(__u32 *)record->remote_address = sk->__sk_common.skc_daddr;
+		*(__u32 *)record->local_address = FIELD(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)record->remote_address = FIELD(sk, __sk_common.skc_daddr);
 	} else {
 		BPF_CORE_READ_INTO((struct in6_addr *)record->local_address, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO((struct in6_addr *)record->remote_address, sk, __sk_common.skc_v6_daddr);
@@ -109,13 +117,9 @@ static __always_inline void fill_path(struct mtlswatch_connection *record, struc
 	BPF_CORE_READ_INTO(&record->path, address, name[0].sun_path);
 }
 
-/* The verifier allows no arithmetic on a pointer it trusts; a copy of its bytes is a number. */
 static __always_inline __u64 socket_identity(struct sock *sk)
 {
-	struct sock *pointer = sk;
-	__u64 number = 0;
-	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
-	return number ^ socket_identity_key;
+	return address_of(sk) ^ socket_identity_key;
 }
 
 static __always_inline void fill_unix(struct mtlswatch_connection *record, struct sock *sk)
@@ -140,7 +144,7 @@ static __always_inline void fill_connection(struct mtlswatch_connection *record,
 	record->cgroup_id = state->cgroup_id;
 	record->netns = netns_of(sk);
 	record->uid = state->uid;
-	record->family = sk->__sk_common.skc_family;
+	record->family = FIELD(sk, __sk_common.skc_family);
 	record->role = state->role;
 	record->flags = state->predates ? MTLSWATCH_CONNECTION_PREDATES : 0;
 	__builtin_memcpy(record->comm, state->comm, sizeof(record->comm));

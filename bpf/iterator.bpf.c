@@ -92,11 +92,9 @@ int on_older_connection(struct bpf_iter__task_file *ctx)
 	struct connection_state *state;
 	if (!sk || !task || sk->__sk_common.skc_state != TCP_ESTABLISHED || !is_wanted(sk, task->tgid))
 		return 0;
-	state = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state) {
-		count_failure(MTLSWATCH_FAILURE_CONNECTION_STATE);
+	state = state_of(sk, 1);
+	if (!state)
 		return 0;
-	}
 	if (state->announced && state->role != MTLSWATCH_ROLE_UNKNOWN)
 		return 0;
 	mark(sk, state, task);

@@ -55,6 +55,7 @@ enum {
 	SYSCALL_RECVFROM = 45,
 	SYSCALL_SENDMSG = 46,
 	SYSCALL_RECVMSG = 47,
+	SYSCALL_SENDFILE = 40,
 };
 
 /* The registers of x86-64, an ABI: uprobe programs get them as their context. */
@@ -108,12 +109,23 @@ struct sock_common {
 struct file_operations;
 
 struct inode {
+	unsigned short i_mode;
 	unsigned long i_ino;
 };
 
 struct file {
 	const struct file_operations *f_op;
 	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct vm_area_struct {
@@ -123,6 +135,12 @@ struct vm_area_struct {
 struct socket {
 	unsigned long flags;
 	struct sock *sk;
+};
+
+/* A socket and its inode are one object (include/net/sock.h). */
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
 };
 
 struct upid {
@@ -193,6 +211,7 @@ struct task_struct {
 	int tgid;
 	struct signal_struct *signal;
 	const struct cred *cred;
+	struct files_struct *files;
 	char comm[16];
 };
 

@@ -13,6 +13,7 @@
 /* What is known of one socket. Lives in the socket. */
 struct connection_state {
 	__u64 cookie;
+	__u64 inode; /* of the socket; kept where states are found by address */
 	__u64 send_turn; /* ordinals of turns, from 1 */
 	__u64 receive_turn;
 	__u64 receive_position; /* where the last received turn began */
@@ -37,6 +38,7 @@ struct connection_state {
 	__u8 predates;
 	__u8 encrypted; /* accepted by a backend that ends TLS itself: its bytes are no requests */
 	__u8 awaits_server_hello; /* a TLS server whose ServerHello has not been sent */
+	__u8 closed; /* its end was told; where states are found by address */
 	__u8 by_stranger; /* connected to a protected port by a process that was not observed until then */
 	char comm[MTLSWATCH_COMM_BYTES];
 };
@@ -92,6 +94,15 @@ struct {
 	__type(key, int);
 	__type(value, struct connection_state);
 } connections SEC(".maps") __weak;
+
+/* key: address of a socket, value: as above; instead of it where programs get sockets as mere addresses. Written by the
+ * same. A socket's later namesake is told by its inode. Full: the least recently used one goes, and is met anew. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536); /* 1 where it is not used */
+	__type(key, __u64);
+	__type(value, struct connection_state);
+} connections_by_address SEC(".maps") __weak;
 
 /* key: none, value: as above. Written by socket and handshake programs; freed with the thread. */
 struct {
@@ -234,6 +245,8 @@ struct {
 
 /* Set by the agent before load. */
 extern const volatile __u32 agent_pid; /* never observed */
+extern const volatile _Bool states_by_address;
+extern __u64 cookies_made;
 extern const volatile __u64 socket_identity_key; /* hides kernel addresses of Unix sockets */
 
 static __always_inline void count_failure(__u32 place)

@@ -9,6 +9,8 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u32 agent_pid = 0;
+const volatile _Bool states_by_address = 0;
+__u64 cookies_made = 0;
 const volatile __u64 socket_identity_key = 0;
 const volatile __u8 zeros[MTLSWATCH_IO_DATA_BYTES] = {};
 __u64 records_lost = 0;
@@ -43,12 +45,11 @@ static __always_inline void on_connecting(struct sock *sk)
 		return;
 	if (is_protected)
 		observe(pid, MTLSWATCH_OBSERVED_PEER);
-	state = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state) {
-		count_failure(MTLSWATCH_FAILURE_CONNECTION_STATE);
+	state = state_of(sk, 1);
+	if (!state)
 		return;
-	}
 	__builtin_memset(state, 0, sizeof(*state));
+	state->inode = inode_of(sk);
 	state->cookie = bpf_get_socket_cookie(sk);
 	state->role = MTLSWATCH_ROLE_EGRESS;
 	state->by_stranger = !is_observed;
@@ -72,7 +73,7 @@ static __always_inline void on_listening(struct sock *sk)
 
 static __always_inline void on_closed(struct sock *sk, int old_state)
 {
-	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection_state *state = state_of_closing(sk);
 	struct mtlswatch_close *record;
 	if (!state || !state->announced)
 		return;
@@ -93,7 +94,7 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 /* Which end closed first tells a client that went away from a server that gave up. */
 static __always_inline void note_ending(struct sock *sk, __u8 ending)
 {
-	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection_state *state = state_of(sk, 0);
 	if (state && !state->ending)
 		state->ending = ending;
 }
@@ -117,7 +118,7 @@ int BPF_PROG(on_socket_state, struct sock *sk, int old_state, int new_state)
 	else if (new_state == TCP_CLOSE)
 		on_closed(sk, old_state);
 	else if (new_state == TCP_ESTABLISHED) {
-		state = bpf_sk_storage_get(&connections, sk, 0, 0);
+		state = state_of(sk, 0);
 		if (state && !state->announced)
 			announce(sk, state);
 	}

@@ -12,14 +12,10 @@
 
 static __always_inline struct connection_state *connection_of(struct sock *sk, __u32 process)
 {
-	struct connection_state *state = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state) {
-		count_failure(MTLSWATCH_FAILURE_CONNECTION_STATE);
-		return 0;
-	}
-	if (state->cookie)
+	struct connection_state *state = state_of(sk, 1);
+	if (!state || state->cookie)
 		return state;
-	state->cookie = bpf_get_socket_cookie(sk);
+	state->cookie = new_cookie(sk);
 	set_owner(state);
 	if (is_unix_stream(sk)) {
 		state->role = unix_role(sk);

@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "mtlswatch.skel.h"
+#include "userspace/probe/kernel_programs.h"
 #include "userspace/probe/libbpf_log.h"
 #include "userspace/probe/uprobe_link.h"
 
@@ -46,19 +47,6 @@ std::uint32_t probe_key(std::uint32_t slot, ProbePurpose purpose) {
 // An entry alone would leave the thread inside of its handshake call for good.
 bool needs_return_probe(const ProbePoint& point) {
   return point.placement == ProbePlacement::kFunctionReturn || point.purpose == ProbePurpose::kPeekEntry;
-}
-
-void configure_programs(mtlswatch_bpf* skeleton, const KernelFeatures& features) {
-  const auto& programs = skeleton->progs;
-  bpf_program* program = nullptr;
-  for (bpf_program* each : {programs.on_socket_send, programs.on_socket_receive})
-    bpf_program__set_autoload(each, features.sockets == SocketSource::kLengthTracepoints);
-  bpf_object__for_each_program(program, skeleton->obj) {
-    if (bpf_program__expected_attach_type(program) == BPF_TRACE_FEXIT)
-      bpf_program__set_autoload(program, features.sockets == SocketSource::kFunctionExits);
-    if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE && features.uprobes == UprobePath::kMultiLink)
-      bpf_program__set_expected_attach_type(program, kUprobeMulti);
-  }
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ bool has_uprobe_multi() {
 }  // namespace
 
 const std::vector<std::string>& feature_names() {
-  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "uprobe_multi"};
+  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "call_exits", "uprobe_multi"};
   return kNames;
 }
 
@@ -95,6 +95,8 @@ Result<KernelFeatures> try_kernel_features(const std::vector<std::string>& witho
     features.sockets = SocketSource::kLengthTracepoints;
   } else if (!is_in(without, "function_exits") && has_function_exits()) {
     features.sockets = SocketSource::kFunctionExits;
+  } else if (!is_in(without, "call_exits") && can_trace("sys_exit", BPF_TRACE_RAW_TP)) {
+    features.sockets = SocketSource::kCallExits;
   } else {
     features.refusal = errno;
   }
@@ -112,6 +114,7 @@ std::string text(SocketSource source) {
   switch (source) {
     case SocketSource::kLengthTracepoints: return "tracepoints sock_send_length and sock_recv_length";
     case SocketSource::kFunctionExits: return "exits of tcp_sendmsg, tcp_recvmsg and their like for Unix sockets";
+    case SocketSource::kCallExits: return "exits of system calls";
     case SocketSource::kNone: break;
   }
   return "none";

@@ -10,7 +10,7 @@
 namespace mtlswatch {
 
 /// Where the kernel side learns of sends and receives, the best first.
-enum class SocketSource { kLengthTracepoints, kFunctionExits, kNone };
+enum class SocketSource { kLengthTracepoints, kFunctionExits, kCallExits, kNone };
 /// How uprobes are put in place. Links need no CAP_SYS_ADMIN (Linux 6.6).
 enum class UprobePath { kMultiLink, kPerfEvent };
 
@@ -20,7 +20,8 @@ struct KernelFeatures {
   int refusal = 0;  ///< errno of the last way to sends and receives that was tried; with kNone
 };
 
-/// Names of ways that the kernel can be said not to have: "length_tracepoints", "function_exits", "uprobe_multi".
+/// Names of ways that the kernel can be said not to have: "length_tracepoints", "function_exits", "call_exits",
+/// "uprobe_multi".
 const std::vector<std::string>& feature_names();
 
 /// without: ways to leave out, for tests and for trouble. The error: a name that is none.

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sends and receives where neither tracepoints nor function exits tell of them: the exits of the system calls. */
+#define SOCKETS_ARE_ADDRESSES
+#include "kernel_types.h"
+
+#include "sockets.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+#define MODE_TYPE 0170000
+#define MODE_SOCKET 0140000
+
+/* NULL: no socket. Found by number a moment after the call, so a descriptor that another thread has put in place of a
+ * closed one is taken for it. */
+static __always_inline struct sock *socket_at(unsigned int fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = 0;
+	struct socket *socket;
+	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
+		return 0;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) != MODE_SOCKET)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline void see_call(struct pt_regs *registers, int result)
+{
+	struct sock *sk = socket_at(registers->di);
+	int flags = 0;
+	if (!sk)
+		return;
+	switch (registers->orig_ax) {
+	case SYSCALL_WRITE:
+	case SYSCALL_WRITEV:
+	case SYSCALL_SENDTO:
+	case SYSCALL_SENDMSG:
+	case SYSCALL_SENDFILE:
+		see_send(sk, result);
+		return;
+	case SYSCALL_RECVFROM:
+		flags = registers->r10;
+		break;
+	case SYSCALL_RECVMSG:
+		flags = registers->dx;
+	}
+	see_receive(sk, result, flags);
+}
+
+/* Why this hook: the one tracepoint that every system call passes on its way back, in kernels of any age. The calls that
+ * move several messages (sendmmsg, recvmmsg) and io_uring are not seen. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_call_exit, struct pt_regs *registers, long result)
+{
+	if (!observed(current_pid()))
+		return 0;
+	switch (registers->orig_ax) {
+	case SYSCALL_READ:
+	case SYSCALL_WRITE:
+	case SYSCALL_READV:
+	case SYSCALL_WRITEV:
+	case SYSCALL_SENDFILE:
+	case SYSCALL_SENDTO:
+	case SYSCALL_RECVFROM:
+	case SYSCALL_SENDMSG:
+	case SYSCALL_RECVMSG:
+		see_call(registers, result);
+	}
+	return 0;
+}
