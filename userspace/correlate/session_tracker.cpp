@@ -68,6 +68,13 @@ std::string failure_text(const HandshakeStep& step) {
   return step.receive_result && *step.receive_result < 0 ? "socket_error" : "peer_closed";
 }
 
+/// A server that takes early data calls its part of a TLS 1.3 handshake done (SSL_do_handshake returns 1) once it has sent its
+/// own flight: before the client has proved anything, also one who replays somebody else's first flight (RFC 8446 section 8).
+bool is_half_done(const Connection& connection) {
+  const auto& hello = connection.session.server_hello;
+  return hello && hello->version >= kTls13 && connection.receive_turn_ns < connection.server_hello_ns;
+}
+
 bool has_answered(const Session& session) { return session.server_hello && !session.server_hello->is_retry_request; }
 
 void adopt(const OlderSession& older, Session& session) {
@@ -181,6 +188,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
   if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
+  const bool is_finished = event.result == 1 && !is_half_done(connection);
   const bool sees_certificates = !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
@@ -189,24 +197,24 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (connection.handshake_certificates > 0) {
     session.presented = true;
     session.resumed = false;  // a certificate on the wire means a full handshake
-  } else if (event.result == 1 && session.resumed == false && sees_certificates) {
+  } else if (is_finished && session.resumed == false && sees_certificates) {
     session.presented = false;
     session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
-  } else if (event.result == 1 && session.resumed == true && connection.offered) {
+  } else if (is_finished && session.resumed == true && connection.offered) {
     adopt(*connection.offered, session);
   }
-  if (event.result != 1 && is_waiting(event)) return std::nullopt;
+  if (!is_finished && (event.result == 1 || is_waiting(event))) return std::nullopt;
   session.finished_ns = event.time_ns;
-  session.tls_accepted = event.result == 1;
-  session.state = event.result == 1 ? SessionState::kEstablished : SessionState::kFailed;
-  session.failure_reason = event.result == 1 ? std::nullopt : event.reason;
+  session.tls_accepted = is_finished;
+  session.state = is_finished ? SessionState::kEstablished : SessionState::kFailed;
+  session.failure_reason = is_finished ? std::nullopt : event.reason;
   if (ended_before_certificates(session)) {
     session.presented = false;
     session.verify_code = 0;
   }
-  if (event.result == 1) remember_stored(connection);
-  return event.result == 1 ? report(connection, event.time_ns, "success", success_text(session))
-                           : report(connection, event.time_ns, "failure", failure_text(event));
+  if (is_finished) remember_stored(connection);
+  return is_finished ? report(connection, event.time_ns, "success", success_text(session))
+                     : report(connection, event.time_ns, "failure", failure_text(event));
 }
 
 // Post-handshake authentication and renegotiation. A certificate replaces what was known; bytes that moved inside without
@@ -245,6 +253,7 @@ HandshakeReport SessionTracker::report_ending(Connection& connection) const {
   const std::uint64_t time_ns = session.finished_ns;
   if (connection.touched_by_loss) return report(connection, time_ns, "unknown", "event_loss");
   if (!session.tls_accepted) return report(connection, time_ns, "unknown", "not_observed");
+  if (session.client_hello && session.client_hello->has_early_data) return report(connection, time_ns, "unknown", "early_data");
   if (connection.ending == Ending::kPeer) return report(connection, time_ns, "failure", "peer_closed");
   if (connection.ending == Ending::kReset) return report(connection, time_ns, "failure", "socket_error");
   const bool gave_up = connection.ending == Ending::kLocal && time_ns >= connection.last_ns + kGaveUpNs;

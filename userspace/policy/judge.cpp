@@ -14,6 +14,10 @@ bool is_plaintext(const Origin& origin) {
 
 bool is_blind(const ProcessFacts& process) { return process.tls_coverage == "blind"; }
 
+bool may_be_early(const Session& session) {
+  return session.client_hello && (session.client_hello->has_early_data || session.client_hello->cut);
+}
+
 void show_origin(const Origin& origin, RequestReport& report) {
   report.source = origin.source;
   report.destination = origin.destination;
@@ -177,6 +181,7 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
   if (origin.session.state == SessionState::kEstablished) return of_session(origin, exchange);
   if (origin.predates_agent) return Reason::kPredatesAgent;
   if (origin.touched_by_loss) return Reason::kEventLoss;
+  if (origin.session.tls_accepted == false && may_be_early(origin.session)) return Reason::kEarlyData;
   const bool cannot_fire = is_blind(origin.process) && origin.first_bytes == FirstBytes::kTls;
   const bool no_probe_fired = cannot_fire || (!origin.session.tls_accepted && origin.session.server_hello);
   return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
@@ -193,10 +198,7 @@ Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) 
   const Session& session = origin.session;
   if (origin.identity_may_have_changed) return Reason::kUnboundSession;
   if (session.reauthenticated_ns > exchange.request.time_ns) return Reason::kUnboundSession;  // who it was before is not kept
-  const bool may_be_early = session.client_hello && (session.client_hello->has_early_data || session.client_hello->cut);
-  if (may_be_early && exchange.request.time_ns < session.finished_ns) {
-    return Reason::kEarlyData;
-  }
+  if (may_be_early(session) && exchange.request.time_ns < session.finished_ns) return Reason::kEarlyData;
   if (!session.presented) return why_unseen(origin);
   if (!*session.presented) return Reason::kNoClientCertificate;
   if (!session.verify_code) return why_unseen(origin);

@@ -128,6 +128,7 @@ void write_client_hello(JsonWriter& json, const Session& session) {
   const auto object = json.object("client_hello");
   if (!session.client_hello) return;
   json.texts("alpn", session.client_hello->alpn);
+  if (session.client_hello->has_early_data) json.flag("early_data", true);
   const auto groups = json.array("supported_groups");
   for (const std::uint16_t group : session.client_hello->groups) json.item(group_text(group));
 }

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from lab.check import get
+from lab.container import Container
 from lab.host import wait_until
 from lab.nginx import Listener, Upstream
 from lab.traffic import browse
@@ -49,15 +50,16 @@ def _replaced_library(lab, shop):
     return listeners
 
 
-def _in_namespaces(lab, shop):
-    """nginx in mount and pid namespaces of its own, with a libssl that has no name outside of them."""
+def _in_namespaces(lab, shop, network):
+    """nginx in mount, pid and network namespaces of its own, with a libssl that has no name outside of them."""
     library, _ = _own_copy(lab, "container")
     hidden = lab.directory / "hidden"
     hidden.mkdir()
-    listeners = _listeners(shop)
+    way = Upstream("outside", f"{network.host_address}:{shop.port}")
+    listeners = [Listener(way, "optional_no_ca", protocol, address=network.address) for protocol in ("TLSv1.2", "TLSv1.3")]
     enter = (f"mount -t tmpfs hidden {hidden} && cp {library} {hidden}/ && chmod 755 {hidden} && "
              f'LD_LIBRARY_PATH={hidden} exec "$@"')
-    prefix = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", enter, "inside"]
+    prefix = ["nsenter", f"--net=/run/netns/{network.name}", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", enter, "inside"]
     lab.nginx(listeners, name="contained", prefix=prefix)
     return listeners
 
@@ -113,8 +115,10 @@ def _check_let_go(lab, agent, score):
 
 
 def run(lab, score):
-    shop, ledger = lab.gunicorn(), Ledger()
-    older = {"replaced, before the agent": _replaced_library(lab, shop), "contained, before the agent": _in_namespaces(lab, shop)}
+    network = lab.enter_context(Container())
+    shop, ledger = lab.gunicorn(addresses=("127.0.0.1", network.host_address)), Ledger()
+    older = {"replaced, before the agent": _replaced_library(lab, shop),
+             "contained, before the agent": _in_namespaces(lab, shop, network)}
     upgrade = _Upgrade(lab, shop)
     lab.callback(upgrade.end)
     agent = lab.agent()

@@ -35,6 +35,7 @@ class Listener:
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
     proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
+    early_data: bool = False  # TLS 1.3's 0-RTT is taken
     load_certificate: bool = False  # nginx reads its own certificate anew within each handshake
     port: int = field(default_factory=free_port)
 
@@ -82,7 +83,8 @@ def _tls_text(listener, pki):
     ciphers = "ssl_ciphers ALL:@SECLEVEL=0; " if listener.protocol == "TLSv1.1" else ""  # else OpenSSL 3 refuses it
     return (f"ssl_certificate {certificate}; ssl_certificate_key {pki.server_key_file}; "
             f"{ciphers}ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
-            f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups};")
+            f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups}; "
+            f"ssl_early_data {'on' if listener.early_data else 'off'};")
 
 
 def _server_text(listener, pki):

@@ -74,6 +74,7 @@ class Scene {
     ServerHello hello;
     hello.version = 0x0304;
     give(ServerHelloSeen{now_ns, id, hello});
+    receive(id, 1, 100);  // the client's second flight
     return id;
   }
 

@@ -26,6 +26,7 @@ void answer(Scene& scene, ConnectionId id, bool resumed, bool retry = false) {
   hello.selected_pre_shared_key = resumed;
   hello.is_retry_request = retry;
   scene.give(ServerHelloSeen{++scene.now_ns, id, hello});
+  scene.receive(id, retry ? 1 : 2, 300);
 }
 
 ConnectionId client(Scene& scene, std::uint16_t port) {

@@ -55,6 +55,7 @@ TEST(Session, nothing_presented_is_claimed_only_of_a_full_handshake) {
   hello.version = 0x0304;
   hello.selected_pre_shared_key = true;
   scene.give(ServerHelloSeen{scene.now_ns, resumed, hello});
+  scene.receive(resumed, 2, 300);
   scene.finish_handshake(resumed, 0, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(1).session.presented, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(1).session.resumed, true);
@@ -81,6 +82,49 @@ TEST(Session, nothing_presented_is_not_claimed_of_a_handshake_that_was_seen_from
   second.started_ns = second.time_ns;
   scene.give(second);
   EXPECT_EQ(scene.out.handshakes.at(1).session.presented, false);
+}
+
+// Whoever replays the first flight of a resumed client comes as far as this.
+TEST(Session, early_data_proves_nothing_before_the_clients_second_flight) {
+  Scene scene;
+  const ConnectionId id = scene.connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", 40000));
+  ClientHello client;
+  client.has_early_data = true;
+  scene.give(ClientHelloSeen{scene.now_ns, id, client});
+  SessionOffered offered{scene.now_ns, {kNginx, kNginx}, id};
+  offered.complete = offered.has_certificate = true;
+  offered.verify_code = 0;
+  scene.give(offered);
+  scene.receive(id, 1, 0);
+  scene.pass(kMs);
+  ServerHello server;
+  server.version = 0x0304;
+  server.selected_pre_shared_key = true;
+  scene.give(ServerHelloSeen{scene.now_ns, id, server});
+  scene.give(step_of(scene, id, 1));  // within SSL_read_early_data
+  EXPECT_TRUE(scene.out.handshakes.empty());
+  scene.receive(id, 2, 500);
+  scene.give(step_of(scene, id, 1));
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, true);
+}
+
+TEST(Session, a_handshake_whose_end_behind_early_data_is_not_seen_is_told_as_that) {
+  Scene scene;
+  const ConnectionId id = scene.connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", 40000));
+  ClientHello client;
+  client.has_early_data = true;
+  scene.give(ClientHelloSeen{scene.now_ns, id, client});
+  ServerHello server;
+  server.version = 0x0304;
+  scene.give(ServerHelloSeen{scene.now_ns, id, server});
+  scene.give(step_of(scene, id, 1));
+  ConnectionClosed closed;
+  closed.time_ns = ++scene.now_ns;
+  closed.id = id;
+  scene.give(closed);
+  scene.pass(2'000 * kMs);
+  EXPECT_EQ(scene.out.handshakes.at(0).outcome, "unknown");
+  EXPECT_EQ(scene.out.handshakes.at(0).reason, "early_data");
 }
 
 TEST(Session, nothing_presented_is_not_claimed_where_the_librarys_probes_are_missing) {

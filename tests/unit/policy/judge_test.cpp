@@ -272,22 +272,6 @@ TEST_F(JudgeTest, an_intermediarys_certificate_identifies_no_client) {
   EXPECT_EQ(reason(through_front(verified_origin("bob"))), Reason::kVerifiedClientCertificate);
 }
 
-TEST_F(JudgeTest, early_data_counts_only_once_its_handshake_has_finished) {
-  Origin origin = verified_origin();
-  origin.session.client_hello.emplace();
-  origin.session.client_hello->has_early_data = true;
-  origin.session.finished_ns = 100;
-  SettledExchange exchange = through_front(origin);
-  exchange.request.time_ns = 50;
-  EXPECT_EQ(reason(exchange), Reason::kEarlyData);
-  ClientHello& hello = *exchange.provenance.origins[0].session.client_hello;
-  hello.has_early_data = false;
-  hello.cut = true;
-  EXPECT_EQ(reason(exchange), Reason::kEarlyData) << "it may have announced early data where it was not read";
-  exchange.request.time_ns = 150;
-  EXPECT_EQ(reason(exchange), Reason::kVerifiedClientCertificate);
-}
-
 TEST_F(JudgeTest, another_protocol_and_an_unseen_request_are_said) {
   SettledExchange exchange = through_front(verified_origin());
   exchange.request.head.state = HeadState::kUnsupported;

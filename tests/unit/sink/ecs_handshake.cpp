@@ -91,9 +91,10 @@ TEST(EcsHandshake, lists_the_whole_chain_leaf_first) {
 TEST(EcsHandshake, tells_what_the_client_offered) {
   HandshakeReport report = handshake_report();
   report.session.client_hello->alpn = {"h2", "http/1.1"};
+  report.session.client_hello->has_early_data = true;
   report.session.client_hello->groups = {0x11EC, 0x001D};
   EXPECT_EQ(at(written(report), "/mtlswatch/client_hello"),
-            json::parse(R"({"alpn":["h2","http/1.1"],"supported_groups":["X25519MLKEM768","x25519"]})"));
+            json::parse(R"({"alpn":["h2","http/1.1"],"early_data":true,"supported_groups":["X25519MLKEM768","x25519"]})"));
 }
 
 TEST(EcsHandshake, keeps_the_facts_apart_when_nothing_was_sent) {
