@@ -66,6 +66,16 @@ void write_established(JsonWriter& json, const Session& session) {
   if (session.resumed) json.flag("resumed", *session.resumed);
 }
 
+/// Of the certificate that failed, 0 being the client's own, where the code's meaning (X509_STORE_CTX_get_error(3)) or the lack
+/// of any other certificate leaves no other.
+std::optional<int> verify_depth(const Session& session) {
+  const int code = session.verify_code.value_or(X509_V_OK);
+  const bool is_alone = session.chain.size() == 1 && session.resumed == false;
+  const bool is_leaf = code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+                       (code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && is_alone);
+  return is_leaf ? std::optional<int>(0) : std::nullopt;
+}
+
 void write_facts(JsonWriter& json, const Session& session) {
   if (session.presented) {
     json.flag("presented", *session.presented);
@@ -75,6 +85,7 @@ void write_facts(JsonWriter& json, const Session& session) {
   if (session.verify_code) {
     json.number("verify_code", *session.verify_code);
     json.text("verify_text", verify_text(*session.verify_code));
+    if (const auto depth = verify_depth(session)) json.number("verify_depth", *depth);
   } else {
     json.null("verify_code");
     json.null("verify_text");

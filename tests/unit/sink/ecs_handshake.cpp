@@ -146,6 +146,21 @@ TEST(EcsHandshake, says_why_it_failed) {
   EXPECT_EQ(at(event, "/message"), "TLS handshake failed: certificate_verify_failed at nginx[4121] from 198.51.100.23");
 }
 
+TEST(EcsHandshake, tells_how_deep_the_failure_is_where_only_one_certificate_can_be_meant) {
+  const char* depth = "/mtlswatch/client_certificate/verify_depth";
+  HandshakeReport report = handshake_report();
+  report.session.resumed = false;
+  for (const int code : {18, 20, 21}) {
+    report.session.verify_code = code;
+    EXPECT_EQ(at(written(report), depth), 0) << code;
+  }
+  report.session.verify_code = 10;  // an authority's that the server knows may have expired too
+  EXPECT_FALSE(has(written(report), depth));
+  report.session.verify_code = 20;
+  report.session.resumed = true;  // of the first handshake's chain the leaf alone is known
+  EXPECT_FALSE(has(written(report), depth));
+}
+
 TEST(EcsHandshake, tells_length_and_error_of_a_certificate_that_did_not_parse) {
   HandshakeReport report = handshake_report();
   report.session.chain = {unparsed()};
