@@ -189,13 +189,29 @@ static __always_inline void begin_receive(struct io_part *part, struct sock *sk,
 	part->turn = state->receive_turn;
 }
 
+static __always_inline void emit_received(struct connection_state *state, struct io_part *part, struct user_buffer *buffer,
+					  __u32 moved)
+{
+	__u32 wanted = moved < state->receive_budget ? moved : state->receive_budget;
+
+	state->receive_budget -= wanted;
+	if (wanted > buffer->contiguous_bytes) {
+		wanted = buffer->contiguous_bytes;
+		part->flags |= MTLSWATCH_IO_CUT;
+	}
+	if (!wanted && (!(part->flags & (MTLSWATCH_IO_TURN | MTLSWATCH_IO_CUT)) || state->role == MTLSWATCH_ROLE_EGRESS))
+		return;
+	part->user_data = buffer->address;
+	emit_message(part, wanted);
+}
+
 static __always_inline void follow_receive(struct sock *sk, int result, __u32 process)
 {
 	struct connection_state *state = connection_of(sk, process);
 	struct thread_state *thread = thread_of_current(1);
 	struct user_buffer buffer = {};
 	struct io_part part = {};
-	__u32 moved = result > 0 ? result : 0, wanted;
+	__u32 moved = result > 0 ? result : 0;
 	_Bool first;
 	if (!state || !is_followed(state, process))
 		return;
@@ -231,16 +247,7 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 		if (first)
 			keep_hello(thread, state, buffer.address, moved);
 	}
-	wanted = moved < state->receive_budget ? moved : state->receive_budget;
-	state->receive_budget -= wanted;
-	if (wanted > buffer.contiguous_bytes) {
-		wanted = buffer.contiguous_bytes;
-		part.flags |= MTLSWATCH_IO_CUT;
-	}
-	if (!wanted && (!(part.flags & (MTLSWATCH_IO_TURN | MTLSWATCH_IO_CUT)) || state->role == MTLSWATCH_ROLE_EGRESS))
-		return;
-	part.user_data = buffer.address;
-	emit_message(&part, wanted);
+	emit_received(state, &part, &buffer, moved);
 }
 
 static __always_inline void see_send(struct sock *sk, int result)

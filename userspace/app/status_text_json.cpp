@@ -13,19 +13,45 @@ struct Column {
   const char* pointer;
 };
 
+struct Section {
+  const char* title;
+  const char* list;
+  std::vector<Column> columns;
+};
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> all = {
+      {"Health", "/checks", {{"CHECK", "/check"}, {"STATE", "/state"}, {"DETAIL", "/detail"}}},
+      {"Watched", "/watching", {{"PID", "/pid"}, {"NAME", "/name"}, {"ROLE", "/role"}, {"BACKEND", "/backend"},
+                                {"TLS", "/tls_coverage"}, {"LISTENS ON", "/listens_on"}}},
+      {"Requests", "/verdicts", {{"BACKEND", "/service"}, {"VERDICT", "/verdict"}, {"REASON", "/reason"},
+                                 {"TOTAL", "/requests"}, {"LAST MINUTE", "/last_minute"}}},
+      {"Handshakes", "/handshakes", {{"PROXY", "/proxy"}, {"OUTCOME", "/outcome"}, {"CLIENT CERTIFICATE", "/client_cert"},
+                                     {"TLS", "/tls_version"}, {"RESUMED", "/resumed"}, {"TOTAL", "/handshakes"}}},
+      {"Incidents", "/alerts", {{"RULE", "/rule"}, {"SEVERITY", "/severity"}, {"TOTAL", "/incidents"}}},
+      {"Clients, the most frequent of {}", "/identities/top",
+       {{"NAME", "/common_name"}, {"ISSUER", "/issuer"}, {"BACKEND", "/service"}, {"REQUESTS", "/requests"},
+        {"HANDSHAKES", "/handshakes"}, {"REJECTED", "/handshakes_rejected"}, {"VALID UNTIL", "/not_after"}}},
+      {"Outputs", "/outputs", {{"OUTPUT", "/name"}, {"WRITTEN", "/written"}, {"LOST", "/lost"},
+                               {"QUEUED BYTES", "/queued_bytes"}, {"LAST ERROR", "/last_error"}}},
+  };
+  return all;
+}
+
 /// A titled table with a row for each element of a list; a dash for what is empty; nothing for an empty list.
-std::string table(const char* title, const json& list, const std::vector<Column>& columns, bool with_colour) {
+std::string section_text(const Section& section, const json& status, bool with_colour) {
   std::vector<std::string> header;
-  for (const Column& column : columns) header.emplace_back(column.title);
+  for (const Column& column : section.columns) header.emplace_back(column.title);
   TextTable rows(header);
-  for (const json& element : list) {
+  for (const json& element : json_at(status, section.list)) {
     std::vector<std::string> row;
-    for (const Column& column : columns) {
+    for (const Column& column : section.columns) {
       const std::string text = json_text(element, column.pointer);
       row.push_back(text.empty() ? "-" : text);
     }
     rows.add(std::move(row));
   }
+  const std::string title = fmt::format(fmt::runtime(section.title), json_text(status, "/identities/distinct"));
   return rows.empty() ? "" : fmt::format("\n{}\n{}", title, rows.text(with_colour));
 }
 
@@ -66,50 +92,7 @@ Result<StatusText> status_text(const std::string& text, bool with_colour) {
                   json_text(status, "/version"), json_text(status, "/uptime_seconds"),
                   coloured(health, colour_of(health), with_colour), json_text(status, "/rates/requests_per_second"),
                   json_text(status, "/rates/handshakes_per_second"), json_text(status, "/rates/over_seconds"));
-  result.text += table("Health", json_at(status, "/checks"),
-                       {{"CHECK", "/check"}, {"STATE", "/state"}, {"DETAIL", "/detail"}}, with_colour);
-  result.text += table("Watched", json_at(status, "/watching"),
-                       {{"PID", "/pid"},
-                        {"NAME", "/name"},
-                        {"ROLE", "/role"},
-                        {"BACKEND", "/backend"},
-                        {"TLS", "/tls_coverage"},
-                        {"LISTENS ON", "/listens_on"}},
-                       with_colour);
-  result.text += table("Requests", json_at(status, "/verdicts"),
-                       {{"BACKEND", "/service"},
-                        {"VERDICT", "/verdict"},
-                        {"REASON", "/reason"},
-                        {"TOTAL", "/requests"},
-                        {"LAST MINUTE", "/last_minute"}},
-                       with_colour);
-  result.text += table("Handshakes", json_at(status, "/handshakes"),
-                       {{"PROXY", "/proxy"},
-                        {"OUTCOME", "/outcome"},
-                        {"CLIENT CERTIFICATE", "/client_cert"},
-                        {"TLS", "/tls_version"},
-                        {"RESUMED", "/resumed"},
-                        {"TOTAL", "/handshakes"}},
-                       with_colour);
-  result.text += table("Incidents", json_at(status, "/alerts"),
-                       {{"RULE", "/rule"}, {"SEVERITY", "/severity"}, {"TOTAL", "/incidents"}}, with_colour);
-  result.text += table(("Clients, the most frequent of " + json_text(status, "/identities/distinct")).c_str(),
-                       json_at(status, "/identities/top"),
-                       {{"NAME", "/common_name"},
-                        {"ISSUER", "/issuer"},
-                        {"BACKEND", "/service"},
-                        {"REQUESTS", "/requests"},
-                        {"HANDSHAKES", "/handshakes"},
-                        {"REJECTED", "/handshakes_rejected"},
-                        {"VALID UNTIL", "/not_after"}},
-                       with_colour);
-  result.text += table("Outputs", json_at(status, "/outputs"),
-                       {{"OUTPUT", "/name"},
-                        {"WRITTEN", "/written"},
-                        {"LOST", "/lost"},
-                        {"QUEUED BYTES", "/queued_bytes"},
-                        {"LAST ERROR", "/last_error"}},
-                       with_colour);
+  for (const Section& section : sections()) result.text += section_text(section, status, with_colour);
   result.text += losses_text(json_at(status, "/lost"));
   return result;
 }
