@@ -85,7 +85,7 @@ int targets(const AskOptions& options) {
   Watcher watcher(*config, *kernel, true);
   const auto news = watcher.scan(true);
   if (!news) return fail(kExitRuntime, news.error());
-  return print_targets(targets_json(watcher.processes(), watcher.libraries().coverage()), options.json);
+  return print_targets(targets_json(watcher.processes(), watcher.libraries().coverage(), nullptr), options.json);
 }
 
 }  // namespace mtlswatch

@@ -39,6 +39,10 @@ json process_json(const ProcessFacts& facts, const std::vector<LibraryCoverage>&
           {"tls", {{"coverage", facts.tls_coverage}, {"reason", facts.tls_coverage_reason}, {"libraries", paths}}}};
 }
 
+json trust_json(const WitnessTrust& trust) {
+  return {{"state", trust.state}, {"agreements", trust.agreements}, {"contradictions", trust.contradictions}};
+}
+
 json library_json(const LibraryCoverage& library) {
   json probes = json::array();
   json unplaced = json::array();
@@ -79,9 +83,13 @@ std::string checks_json(const std::vector<EnvironmentCheck>& checks) {
   return dump({{"checks", rows}});
 }
 
-std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries) {
+std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries,
+                         const Correlator* correlator) {
   json rows = json::array();
-  for (const auto& [pid, facts] : processes) rows.push_back(process_json(facts, libraries));
+  for (const auto& [pid, facts] : processes) {
+    rows.push_back(process_json(facts, libraries));
+    if (correlator != nullptr && facts.backend.empty()) rows.back()["trust"] = trust_json(correlator->trust(pid));
+  }
   json files = json::array();
   for (const LibraryCoverage& library : libraries) files.push_back(library_json(library));
   return dump({{"processes", rows}, {"libraries", files}});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "userspace/app/watcher.h"
+#include "userspace/correlate/correlator.h"
 #include "userspace/probe/environment.h"
 
 namespace mtlswatch {
@@ -15,6 +16,8 @@ namespace mtlswatch {
 std::string checks_json(const std::vector<EnvironmentCheck>& checks);
 
 /// {"processes": [{"pid", "name", "executable", "backend", "front", "score", "reasons", ...}], "libraries": [...]}
-std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries);
+/// correlator: of the running agent, that has learnt how far each process is believed; null: none runs.
+std::string targets_json(const std::map<std::uint32_t, ProcessFacts>& processes, const std::vector<LibraryCoverage>& libraries,
+                         const Correlator* correlator);
 
 }  // namespace mtlswatch

@@ -195,7 +195,8 @@ std::string Introspection::answer_status() const {
 }
 
 std::string Introspection::answer_targets() const {
-  std::string json = targets_json(sources_.watcher.processes(), sources_.watcher.libraries().coverage());
+  std::string json = targets_json(sources_.watcher.processes(), sources_.watcher.libraries().coverage(),
+                                  &sources_.pipeline.correlator());
   std::erase(json, '\n');  // between values only: within texts they are escaped
   return json;
 }

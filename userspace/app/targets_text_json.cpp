@@ -19,6 +19,14 @@ std::string what_is(const json& process) {
   return json_text(process, "/front") == "true" ? "front" : "server";
 }
 
+std::string trust_text(const json& process) {
+  const std::string state = json_text(process, "/trust/state");
+  const bool is_learnt = state == "not yet" || state == "believed" || state == "contradicted";
+  if (!is_learnt) return state;
+  return fmt::format("{}, {} agreed with the sockets, {} did not", state, json_text(process, "/trust/agreements"),
+                     json_text(process, "/trust/contradictions"));
+}
+
 std::string process_text(const json& process, bool with_colour) {
   const std::string coverage = json_text(process, "/tls/coverage");
   const std::string shown = fmt::format("{:<9}", coverage.empty() ? "-" : coverage);
@@ -29,7 +37,8 @@ std::string process_text(const json& process, bool with_colour) {
   for (const json& reason : json_at(process, "/reasons")) text += note("", json_text(reason, ""));
   for (const json& library : json_at(process, "/tls/libraries")) text += note("maps ", json_text(library, ""));
   text += note("TLS: ", json_text(process, "/tls/reason"));
-  return text + note("witness of its streams: ", json_text(process, "/stream_witness"));
+  text += note("witness of its streams: ", json_text(process, "/stream_witness"));
+  return text + note("its witnesses: ", trust_text(process));
 }
 
 std::string library_text(const json& library, bool with_colour) {

@@ -29,6 +29,7 @@ class Correlator {
   void on(const Event& event, Findings& out);
 
   const ProcessDirectory& processes() const { return processes_; }
+  WitnessTrust trust(std::uint32_t pid) const { return witnesses_.trust(pid); }
   std::size_t connections() const { return connections_.size(); }
   /// Those that may be resumed from a server's own cache.
   std::size_t sessions() const { return sessions_.cache().size(); }

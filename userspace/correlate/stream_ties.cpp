@@ -98,4 +98,14 @@ bool StreamTies::is_trusted(std::uint32_t pid) const {
   return enough && received_agrees && answered_agrees;
 }
 
+WitnessTrust StreamTies::trust(std::uint32_t pid) const {
+  const auto entry = trust_.find(pid);
+  if (entry == trust_.end()) return {"not yet", 0, 0};
+  const auto& [received, answered, broken] = entry->second;
+  const std::uint64_t agreements = received.agreements + answered.agreements;
+  const bool had_its_chance = agreements + received.contradictions + answered.contradictions >= kAgreements;
+  const char* distrusted = broken || had_its_chance ? "contradicted" : "not yet";
+  return {is_trusted(pid) ? "believed" : distrusted, agreements, received.contradictions + answered.contradictions};
+}
+
 }  // namespace mtlswatch

@@ -35,6 +35,7 @@ class StreamTies {
   /// The tied client's connection, if what is known of it does not speak against it; else null.
   const Connection* client(const StreamTie& tie, std::uint32_t pid) const;
   bool is_trusted(std::uint32_t pid) const;
+  WitnessTrust trust(std::uint32_t pid) const;
   /// Whether a process was believed anew since this was asked last: what waits for that can be settled.
   bool take_news() { return std::exchange(has_news_, false); }
   /// It said what cannot be: nothing that it says is believed any more.

@@ -15,6 +15,13 @@ constexpr std::size_t kMostResponseWitnesses = 8;
 // next, or a thread for each client's request. In one that queues, both agreed and were wrong in 1 of 488 and 2 of 365.
 constexpr std::string_view kOneAtATime[] = {"nginx", "apache", "stunnel"};
 
+bool does_one_thing_at_a_time(std::string_view proxy) {
+  return std::find(std::begin(kOneAtATime), std::end(kOneAtATime), proxy) != std::end(kOneAtATime);
+}
+
+// One thread reads the request, another one sends it on, and both have read other things before.
+bool hands_to_other_threads(std::string_view proxy) { return proxy == "varnish"; }
+
 }  // namespace
 
 Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
@@ -52,6 +59,13 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
   answered->is_lone &= last_sent != last_sent_.end() && last_sent->second == std::pair(upstream->opened.id, answered->time_ns);
   if (!turn.resumed) ties_.on_answered(*answered, connection.opened.id, connection.owner_pid);
   return {upstream->opened.id, answered->turn};
+}
+
+WitnessTrust Witnesses::trust(std::uint32_t pid) const {
+  const ProcessFacts process = processes_.find(pid);
+  if (process.stream_witness.starts_with("symbol")) return ties_.trust(pid);
+  if (process.tls_coverage == "blind" || hands_to_other_threads(process.known_proxy)) return {"none", 0, 0};
+  return {does_one_thing_at_a_time(process.known_proxy) ? "proof" : "one at a time", 0, 0};
 }
 
 void Witnesses::forget(std::uint32_t pid) {
@@ -116,9 +130,9 @@ WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, 
   const ResponseWitness* answered = client_answered(turn, pid, clients);
   const bool agree = clients == 1 && asked && asked->opened.id == answered->id;
   if (turn.tie) return by_tie(*turn.tie, agree && turn.tie->ingress == answered->id, pid, is_final);
-  if (proxy == "varnish") return {};  // one thread reads the request, another one sends it on
+  if (hands_to_other_threads(proxy)) return {};
   if (clients == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
-  const bool one_at_a_time = std::find(std::begin(kOneAtATime), std::end(kOneAtATime), proxy) != std::end(kOneAtATime);
+  const bool one_at_a_time = does_one_thing_at_a_time(proxy);
   // Others may have agreed by chance: they must have had one thing alone to do, from the question to the answer.
   if (agree && (one_at_a_time || turn.is_lone)) {
     const Kind kind = one_at_a_time ? Kind::kExact : Kind::kExactIfOnly;

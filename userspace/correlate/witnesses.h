@@ -45,6 +45,7 @@ class Witnesses {
   void on_tied(const StreamTied& event) { ties_.on_tied(event); }
   void on_closed(Connection& connection);
   void on_loss() { ties_.on_loss(); }
+  WitnessTrust trust(std::uint32_t pid) const;
   bool take_news() { return ties_.take_news(); }
   void sweep(std::uint64_t now_ns) { ties_.sweep(now_ns); }
   /// The process ended; its number may come again.

@@ -26,6 +26,15 @@ struct DetectionClue {
 };
 
 /// Facts about a process at one moment. Identity is (pid, start_time_ticks).
+/// How far what a process does is taken for proof of whose requests it sends upstream.
+struct WitnessTrust {
+  /// "proof": its program's structure makes one of its socket calls. "one at a time": they are one while a single client can
+  /// have asked. "none": they never are. Of a proxy that tells by its own functions: "not yet", "believed" or "contradicted".
+  std::string state;
+  std::uint64_t agreements = 0;      ///< of those functions with the sockets, lately
+  std::uint64_t contradictions = 0;  ///< likewise
+};
+
 struct ProcessFacts {
   std::uint32_t pid = 0;
   std::uint32_t parent_pid = 0;

@@ -102,7 +102,8 @@ TEST(AdminRequest, is_read_from_anything_without_trust) {
 TEST(TargetsText, shows_processes_and_their_libraries) {
   const auto text = targets_text(
       R"({"processes": [{"pid": 7, "name": "nginx", "front": true, "backend": "", "executable": "/usr/sbin/nginx",
-    "listeners": ["0.0.0.0:443"], "reasons": ["root's own"], "tls": {"coverage": "attached", "reason": ""}}],
+    "listeners": ["0.0.0.0:443"], "reasons": ["root's own"],
+    "trust": {"state": "believed", "agreements": 9, "contradictions": 1}, "tls": {"coverage": "attached", "reason": ""}}],
     "libraries": [{"path": "/lib/libssl.so.3", "version": "OpenSSL 3.0", "build_id": "ab", "coverage": "attached",
     "probes": [{"symbol": "SSL_do_handshake", "file_offset": 4096, "emulated": true, "instruction": "push rbp"}],
     "unplaced": [{"symbol": "d2i_X509", "reason": "no call"}]}]})",
@@ -110,6 +111,7 @@ TEST(TargetsText, shows_processes_and_their_libraries) {
   ASSERT_TRUE(text);
   EXPECT_THAT(*text, HasSubstr("      7  nginx            front              attached  /usr/sbin/nginx\n"));
   EXPECT_THAT(*text, HasSubstr("listens on 0.0.0.0:443"));
+  EXPECT_THAT(*text, HasSubstr("its witnesses: believed, 9 agreed with the sockets, 1 did not\n"));
   EXPECT_THAT(*text, HasSubstr("push rbp"));
   EXPECT_THAT(*text, HasSubstr("d2i_X509                     not placed: no call"));
   EXPECT_FALSE(targets_text("{}", false));

@@ -190,6 +190,41 @@ TEST_F(Streams, plaintext_without_the_place_of_the_request_cannot_be_followed_ou
   EXPECT_EQ(method(), "candidates");
 }
 
+TEST_F(Streams, what_a_process_has_shown_of_itself_is_told) {
+  ProcessFacts haproxy;
+  haproxy.pid = kNginx;
+  haproxy.front = true;
+  haproxy.known_proxy = "haproxy";
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "one at a time");
+  haproxy.stream_witness = "none: stream_new: not in this file";
+  scene.give(ProcessKnown{haproxy});
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "one at a time");
+  haproxy.stream_witness = "symbol: 7 probes";
+  scene.give(ProcessKnown{haproxy});
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "not yet");
+  earn_trust();
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "believed");
+  EXPECT_EQ(scene.correlator.trust(kNginx).agreements, StreamTies::kAgreements);
+  for (std::uint16_t port = 6100; port < 6100 + StreamTies::kAgreements; ++port) ask(port, tied(0, alice, bob));
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "contradicted");
+  EXPECT_EQ(scene.correlator.trust(kNginx).contradictions, StreamTies::kAgreements);
+}
+
+TEST_F(Streams, what_is_known_of_programs_is_told) {
+  const auto state = [&](const char* known_proxy) {
+    ProcessFacts process;
+    process.pid = kNginx;
+    process.known_proxy = known_proxy;
+    scene.give(ProcessKnown{process});
+    return scene.correlator.trust(kNginx).state;
+  };
+  EXPECT_EQ(state("nginx"), "proof");
+  EXPECT_EQ(state(""), "one at a time");
+  EXPECT_EQ(state("varnish"), "none");
+  scene.make_proxy_unknown("blind");
+  EXPECT_EQ(scene.correlator.trust(kNginx).state, "none");
+}
+
 TEST_F(Streams, trust_ends_with_the_process) {
   earn_trust();
   scene.give(ProcessChange{++scene.now_ns, kNginx, ProcessChangeKind::kExit, 0, true});
