@@ -10,6 +10,13 @@
 
 #define REPORTED_WITNESSES 4
 
+/* The connection that a thread last received from, and where its present turn began. cookie 0: none. */
+struct received_turn {
+	__u64 cookie;
+	__u64 turn;
+	__u64 position;
+};
+
 /* What is known of one socket. Lives in the socket. */
 struct connection_state {
 	__u64 cookie;
@@ -20,6 +27,7 @@ struct connection_state {
 	__u64 unix_sent_bytes;
 	__u64 unix_received_bytes;
 	__u64 reported[REPORTED_WITNESSES]; /* witnesses already told at sends on this connection */
+	struct received_turn at_connect; /* by the thread that connected it */
 	__u64 cgroup_id; /* of the task that connected */
 	__u32 pid; /* of the task that connected or first used it */
 	__u32 tid;

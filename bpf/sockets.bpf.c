@@ -41,6 +41,7 @@ static __always_inline void on_connecting(struct sock *sk)
 	_Bool is_protected = bpf_map_lookup_elem(&protected_ports, &port) != 0;
 	_Bool is_observed = observed(pid) != 0;
 	struct connection_state *state;
+	struct thread_state *thread;
 	if (pid == agent_pid || (!is_protected && !is_observed))
 		return;
 	if (is_protected)
@@ -54,6 +55,12 @@ static __always_inline void on_connecting(struct sock *sk)
 	state->role = MTLSWATCH_ROLE_EGRESS;
 	state->by_stranger = !is_observed;
 	set_owner(state);
+	thread = thread_of_current(0);
+	if (thread) {
+		state->at_connect.cookie = thread->received_cookie;
+		state->at_connect.turn = thread->received_turn;
+		state->at_connect.position = thread->received_position;
+	}
 	name_connecting(state->cookie);
 }
 

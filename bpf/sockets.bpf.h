@@ -43,16 +43,24 @@ static __always_inline _Bool already_reported(struct connection_state *state, __
 	return 0;
 }
 
-/* What this thread received last, if that was on another connection. Returns whether it is news on this one. */
+/* What this thread received last, if that was on another connection. Returns whether it is news on this one. What is sent
+ * first on a connection is what it was connected for, and that was decided before it was established. */
 static __always_inline _Bool take_witness(struct io_part *part, struct connection_state *state,
 					  const struct thread_state *thread)
 {
-	if (!thread || !thread->received_cookie || thread->received_cookie == state->cookie)
+	struct received_turn last = state->at_connect;
+	if (!last.cookie && thread) {
+		last.cookie = thread->received_cookie;
+		last.turn = thread->received_turn;
+		last.position = thread->received_position;
+	}
+	__builtin_memset(&state->at_connect, 0, sizeof(state->at_connect));
+	if (!last.cookie || last.cookie == state->cookie)
 		return 0;
-	part->witness.cookie = thread->received_cookie;
-	part->witness.turn = thread->received_turn;
-	part->witness.position = thread->received_position;
-	return !already_reported(state, thread->received_cookie << 20 ^ thread->received_turn);
+	part->witness.cookie = last.cookie;
+	part->witness.turn = last.turn;
+	part->witness.position = last.position;
+	return !already_reported(state, last.cookie << 20 ^ last.turn);
 }
 
 /* A Unix socket never takes SOCK_NOSPACE back; it has no space while sock_alloc_send_pskb would find none. */

@@ -96,7 +96,9 @@ struct mtlswatch_io {
 	__u64 cookie;
 	__u64 position; /* stream position of data[0]: TCP sequence number (32 bits), or Unix bytes before it */
 	__u64 turn; /* ordinal of this connection's turns in this direction, from 1 */
-	__u64 witness_cookie; /* the connection this thread last received from, if another one; else 0 */
+	/* The connection this thread last received from, if another one; else 0. At the first send on a connection that this
+	 * host connected: as it was when it connected. */
+	__u64 witness_cookie;
 	__u64 witness_position; /* where that connection's last received turn began */
 	__u64 witness_turn; /* that turn's ordinal */
 	__u32 length; /* bytes this call moved from position on */

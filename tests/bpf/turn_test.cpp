@@ -121,6 +121,31 @@ TEST_F(Witness, names_the_other_connection_that_the_thread_had_received_from) {
   EXPECT_EQ(answer[0].witness_cookie, 0u) << "it is the same connection";
 }
 
+TEST_F(Witness, of_the_first_send_is_that_of_connecting) {
+  const Listener front(Network::kTcp4);
+  const Listener behind(Network::kTcp4);
+  Child child([&](Notes& notes) {
+    const SocketPair first(front);
+    const SocketPair second(front);
+    notes[kServer1] = cookie_of(first.server);
+    notes[kOtherServer] = cookie_of(second.server);
+    put(first.client, "one");
+    put(second.client, "two");
+    get(first.server, 3);
+    const SocketPair upstream(behind);
+    notes[kOther] = cookie_of(upstream.client);
+    get(second.server, 3);
+    put(upstream.client, "1");
+    put(upstream.client, "2");
+  });
+  const Records records = run_observed(child, kServer);
+  const auto sends = fields_of(io_of(records, child.notes()[kOther]));
+  ASSERT_EQ(sends.size(), 2u);
+  EXPECT_EQ(sends[0].witness_cookie, child.notes()[kServer1]);
+  EXPECT_EQ(sends[0].witness_turn, 1u);
+  EXPECT_EQ(sends[1].witness_cookie, child.notes()[kOtherServer]);
+}
+
 TEST_F(Witness, is_told_again_within_a_turn_only_when_it_is_another) {
   const Listener front(Network::kTcp4);
   const Listener behind(Network::kTcp4);

@@ -22,6 +22,17 @@ bool does_one_thing_at_a_time(std::string_view proxy) {
 // One thread reads the request, another one sends it on, and both have read other things before.
 bool hands_to_other_threads(std::string_view proxy) { return proxy == "varnish"; }
 
+// nginx sends what it has of an answer when it has it, unless the socket is full. Not so in HTTP/2: the client's window may
+// be closed, and its head waits in a buffer too.
+bool may_speak_http2(const Connection& client) {
+  if (client.first_bytes != FirstBytes::kTls) return client.first_bytes != FirstBytes::kHttp1;
+  const Session& session = client.session;
+  if (session.server_hello && !session.server_hello->alpn.empty()) return session.server_hello->alpn == "h2";
+  if (!session.client_hello || session.client_hello->cut) return true;
+  const auto& offered = session.client_hello->alpn;
+  return std::find(offered.begin(), offered.end(), "h2") != offered.end();
+}
+
 }  // namespace
 
 Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
@@ -90,7 +101,9 @@ bool Witnesses::other_may_be_answered(const Connection& upstream, const Upstream
   return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
     const Connection* other = connections_.find(id);
     if (!other || id == except || (other->closed_ns != 0 && other->closed_ns < turn.time_ns)) return false;
-    const bool withholds_reads = other->blocked || other->last_blocked_ns >= turn.time_ns;
+    const bool asked_before = other->first_request_ns != 0 && other->first_request_ns <= turn.time_ns;
+    const bool withholds_reads =
+        other->blocked || other->last_blocked_ns >= turn.time_ns || (asked_before && may_speak_http2(*other));
     const bool still_waits = other->unanswered_ns != 0 && other->unanswered_ns <= turn.time_ns;
     return withholds_reads || (!over && still_waits);
   });

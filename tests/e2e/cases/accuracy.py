@@ -3,10 +3,11 @@
 certificates and without among them. Nothing may be wrong; what may be left open depends on the proxy. --full: 5,000
 requests a row."""
 
+import json
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.check import get, of_dataset
 from lab.client import Http1, Http2, open_tcp, tls_context
@@ -16,9 +17,10 @@ from lab.fronts.haproxy import HAProxy
 from lab.fronts.node_front import Node
 from lab.fronts.stunnel import Stunnel
 from lab.host import free_port
+from lab.host import run as run_program
 from lab.name_server import NameServer
 from lab.nginx import Listener, Upstream
-from lab.truth import AUTHENTICATED, NO_CERTIFICATE, new_request_id
+from lab.truth import AUTHENTICATED, DIRECT, NO_CERTIFICATE, new_request_id
 
 PEOPLE = ("alice", None, "bob", "carol")
 SHORT, FULL = 240, 5000  # requests a row
@@ -31,13 +33,16 @@ COLUMNS = ("total", "exact", "one_of", "unknown", "wrong", "missing")
 @dataclass
 class Row:
     """One proxy under one load. at_least: the share that must be exact. equal: all heads are the same, and a request is
-    known by its place in the order in which the only thread of its worker answered. subrequests: the proxy asks more."""
+    known by its place in the order in which the only thread of its worker answered."""
     name: str
     port: int
     at_least: float = 0.0
     connections: int = 16
     streams: int = 0  # HTTP/2: so many requests at a time on each connection
     equal: bool = False
+    big: bool = False  # answers of 256 KiB: HTTP/2 stops and goes on with each
+    trust: str = "one at a time"  # the state that `targets` tells of its process
+    stranger: bool = False  # no front: an unverified request is its own
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,12 @@ class Asked:
 
     @property
     def verdict(self):
-        return AUTHENTICATED if self.who else NO_CERTIFICATE
+        if self.who:
+            return AUTHENTICATED
+        return DIRECT if self.row.stranger else NO_CERTIFICATE
 
 
-def _nginx_rows(lab, tcp):
+def _nginx_rows(lab, tcp, one_thread):
     closing = Upstream("closing", tcp.server, keepalive=False)
     # The first of the two refuses every connection.
     retried = Upstream("retried", f"127.0.0.1:{free_port()} max_fails=0; server {tcp.server}", keepalive=False)
@@ -65,8 +72,13 @@ def _nginx_rows(lab, tcp):
               ("auth_request", Listener(tcp, "optional", authorize=True)),
               ("resolver", Listener(closing, "optional", resolver=f"127.0.0.1:{names.port}")),
               ("second upstream", Listener(retried, "optional")), ("HTTP/2", Listener(tcp, "optional", http2=True)))
-    lab.nginx([listener for _, listener in shapes])
-    return [Row(f"nginx {name}", listener.port, 0.99, streams=8 if listener.http2 else 0) for name, listener in shapes]
+    equal = Listener(Upstream("one", one_thread), "optional")
+    lab.nginx([equal, *(listener for _, listener in shapes)])
+    rows = {name: Row(f"nginx {name}", listener.port, 0.99, streams=16 if listener.http2 else 0, trust="proof")
+            for name, listener in shapes}
+    return [*rows.values(), replace(rows["keep-alive"], name="nginx 64 connections", connections=64),
+            replace(rows["HTTP/2"], name="nginx HTTP/2, big answers", at_least=0, big=True),
+            replace(rows["keep-alive"], name="nginx equal heads", port=equal.port, equal=True)]
 
 
 # (name, value of http-reuse or "queue", more of Row)
@@ -80,11 +92,11 @@ def _haproxy_rows(lab, server, one_thread):
     for name, variant, more in _HAPROXY:  # a process for each: what is learned about one does not help another
         door = Door("optional", variant=variant)
         lab.front(HAProxy, [door], server, label=name, at_once=4, alpn="h2" if "streams" in more else "http/1.1")
-        rows.append(Row(f"haproxy {name}", door.port, 0.98, **more))
+        rows.append(Row(f"haproxy {name}", door.port, 0.98, trust="believed", **more))
     for variant in ("always", "queue"):
         door = Door("optional", variant=variant)
         lab.front(HAProxy, [door], one_thread, label=f"equal {variant}", at_once=4)
-        rows.append(Row(f"haproxy {variant}, equal heads", door.port, 0.98, equal=True))
+        rows.append(Row(f"haproxy {variant}, equal heads", door.port, 0.98, equal=True, trust="believed"))
     return rows
 
 
@@ -93,11 +105,11 @@ def _other_rows(lab, server):
     lab.front(Apache, [plain], server)
     lab.front(Apache, [streams], server, http2=True)
     lab.front(Stunnel, [stunnel], server)
-    rows = [Row("apache event", plain.port, 0.99), Row("apache HTTP/2", streams.port, streams=8),
-            Row("stunnel", stunnel.port, 0.99)]
+    rows = [Row("apache event", plain.port, 0.99, trust="proof"), Row("apache HTTP/2", streams.port, streams=8, trust="proof"),
+            Row("stunnel", stunnel.port, 0.99, trust="proof")]
     if shutil.which("node"):
         lab.front(Node, [node], server)
-        rows.append(Row("node", node.port))
+        rows.append(Row("node", node.port, stranger=True))
     return rows
 
 
@@ -106,7 +118,7 @@ class _Crowd:
 
     def __init__(self, lab, row, contexts):
         self.row, self.contexts = row, contexts
-        self.requests_each = -(-(FULL if lab.full else SHORT) // row.connections)
+        self.requests_each = -(-(FULL if lab.full and not row.big else SHORT) // row.connections)
 
     def ask(self):
         with ThreadPoolExecutor(self.row.connections) as pool:
@@ -131,7 +143,7 @@ class _Crowd:
     def _request(self, source_port, who, number):
         if self.row.equal:
             return "GET", "/t/equal", {}, None
-        return "GET", f"/t/{who}/{source_port}/{number}", {"X-Request-ID": new_request_id(who or "nobody")}, None
+        return "GET", f"/{'big' if self.row.big else 't'}/{who}/{source_port}/{number}", {"X-Request-ID": new_request_id(who or "nobody")}, None
 
     def _asked(self, source_port, who, request, answer):
         if answer.status != 200:
@@ -165,7 +177,8 @@ def _word(request, events):
     event = events[0]
     verdict, reason, confidence = (get(event, name) for name in ("mtlswatch.verdict", "event.reason",
                                                                  "mtlswatch.attribution.confidence"))
-    if confidence == "exact" and get(event, "source.port") not in (None, request.source_port):
+    is_another = get(event, "source.port") not in (None, request.source_port)
+    if confidence == "exact" and is_another and (verdict, reason) != DIRECT:
         return "wrong"
     if verdict == "unknown":
         return "unknown"
@@ -198,20 +211,32 @@ def _judge(rows, asked, events, score, allowance):
             score.check(f"{row.name}: at least {share:.0%} exact", count["exact"] >= share * count["total"])
 
 
+def _check_trust(lab, rows, socket_path, score):
+    """How far each process is believed is told by `targets`."""
+    told = run_program([lab.binary, "targets", "--json", "--socket", socket_path])
+    processes = json.loads(told.stdout)["processes"] if told.returncode == 0 else []
+    for row in rows:
+        states = {process["trust"]["state"] for process in processes
+                  if any(listener.endswith(f":{row.port}") for listener in process["listeners"])}
+        score.check(f"{row.name}: its trust is told", states == {row.trust}, f"{states} {told.stderr}")
+
+
 def run(lab, score):
     shop, till = lab.gunicorn(workers=2), lab.gunicorn(name="till", extra=("--threads", 1))
     server = f"127.0.0.1:{shop.port}"
-    rows = [*_nginx_rows(lab, Upstream("tcp", server)), *_haproxy_rows(lab, server, f"127.0.0.1:{till.port}"),
+    one_thread, socket_path = f"127.0.0.1:{till.port}", lab.directory / "admin.sock"
+    rows = [*_nginx_rows(lab, Upstream("tcp", server), one_thread), *_haproxy_rows(lab, server, one_thread),
             *_other_rows(lab, server)]
     contexts = {(who, http2): tls_context(lab.pki, lab.pki.clients.get(who), ("h2",) if http2 else ())
                 for who in PEOPLE for http2 in (False, True)}
-    agent, asked = lab.agent(), []
+    agent, asked = lab.agent(f'admin: {{socket: "{socket_path}"}}\n'), []
     for row in rows:
         asked += _Crowd(lab, row, contexts).ask()
     score.check("every crowd was answered", len(asked) >= len(rows) * SHORT)
     if not agent.runs:
         return
     agent.wait_for(lambda events: len(of_dataset(events, "mtlswatch.request")) >= len(asked), EVENTS_TIMEOUT_S)
+    _check_trust(lab, rows, socket_path, score)
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     score.check("no record was lost", not agent.find("mtlswatch.agent", "agent-loss"))
     _judge(rows, asked, agent.events, score, 0 if lab.full else SHORT_ALLOWANCE)

@@ -67,10 +67,10 @@ class Scene {
   }
 
   /// A client of nginx's TLS listener, before its handshake.
-  ConnectionId tls_client(std::uint16_t port) {
+  ConnectionId tls_client(std::uint16_t port, const ClientHello& client_hello = {}) {
     const ConnectionId id = connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", port));
     give(ConnectionBegan{++now_ns, id, FirstBytes::kTls});
-    give(ClientHelloSeen{now_ns, id, {}});
+    give(ClientHelloSeen{now_ns, id, client_hello});
     ServerHello hello;
     hello.version = 0x0304;
     give(ServerHelloSeen{now_ns, id, hello});
@@ -96,8 +96,8 @@ class Scene {
     return id;
   }
 
-  ConnectionId client_without_certificate(std::uint16_t port) {
-    const ConnectionId id = tls_client(port);
+  ConnectionId client_without_certificate(std::uint16_t port, const ClientHello& client_hello = {}) {
+    const ConnectionId id = tls_client(port, client_hello);
     finish_handshake(id, 0, std::nullopt);
     return id;
   }
