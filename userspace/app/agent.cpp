@@ -17,6 +17,7 @@
 #include "userspace/app/config_loader.h"
 #include "userspace/app/host.h"
 #include "userspace/base/event_id.h"
+#include "userspace/decode/record_events.h"
 #include "userspace/ring/recorded_process.h"
 
 namespace mtlswatch {
@@ -223,13 +224,14 @@ void Agent::learn_of(const mtlswatch_connection& connection) {
   }
 }
 
+void Agent::keep(FrameType type, std::span<const std::uint8_t> payload) {
+  if (const Status status = recording_->write(type, payload); !status) spdlog::error("{}", status.error().message);
+}
+
 void Agent::give_process(const ProcessFacts& facts) {
   spdlog::debug("process {} {} ({}): backend \"{}\", front {}: {}", facts.pid, facts.name, facts.executable, facts.backend,
                 facts.front, facts.front_reason);
-  if (recording_) {
-    const Status status = recording_->write(FrameType::kProcess, encode_process(facts));
-    if (!status) spdlog::error("{}", status.error().message);
-  }
+  if (recording_) keep(FrameType::kProcess, encode_process(facts));
   pipeline_.process(facts);
 }
 
@@ -237,18 +239,23 @@ void Agent::give_record(std::span<const std::uint8_t> bytes) {
   if (recording_) {
     scrubbed_.assign(bytes.begin(), bytes.end());
     scrubber_.scrub(scrubbed_);
-    const Status status = recording_->write(FrameType::kRecord, scrubbed_);
-    if (!status) spdlog::error("{}", status.error().message);
+    keep(FrameType::kRecord, scrubbed_);
   }
   pipeline_.record(bytes);
 }
 
+/// The next record tells of those that were lost before it; but none may come. Then one that says nothing else tells.
+void Agent::give_losses(std::uint64_t now_ns) {
+  const std::uint64_t lost = kernel_.records_lost();
+  if (lost == std::exchange(lost_told_, lost)) return;
+  const mtlswatch_connection record = record_of_losses(now_ns, lost);
+  give_record({reinterpret_cast<const std::uint8_t*>(&record), sizeof record});
+}
+
 void Agent::give_tick(std::uint64_t now_ns) {
+  give_losses(now_ns);
   last_tick_ns_ = now_ns;
-  if (recording_) {
-    const Status status = recording_->write(FrameType::kTick, encode_tick(now_ns));
-    if (!status) spdlog::error("{}", status.error().message);
-  }
+  if (recording_) keep(FrameType::kTick, encode_tick(now_ns));
   pipeline_.tick(now_ns);
 }
 

@@ -48,7 +48,9 @@ class Agent {
   void on_record(std::span<const std::uint8_t> bytes);
   void learn_of(const mtlswatch_connection& connection);
   void give_process(const ProcessFacts& facts);
+  void keep(FrameType type, std::span<const std::uint8_t> payload);
   void give_record(std::span<const std::uint8_t> bytes);
+  void give_losses(std::uint64_t now_ns);
   void give_tick(std::uint64_t now_ns);
   void on_report(Report& report);
 
@@ -84,6 +86,7 @@ class Agent {
   std::uint64_t next_scan_ns_ = 0;  ///< 0: no scan is wanted
   std::uint64_t last_scan_ns_ = 0;
   std::uint64_t last_tick_ns_ = 0;
+  std::uint64_t lost_told_ = 0;  ///< of the kernel's count of lost records
   bool drained_any_ = false;
 };
 

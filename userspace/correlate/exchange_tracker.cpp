@@ -22,9 +22,10 @@ bool is_own_router(const ProcessFacts& peer, const ProcessFacts& worker, const E
 
 }  // namespace
 
-void ExchangeTracker::on_request(const RequestSeen& event, std::vector<SettledExchange>& settled) {
+void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, std::vector<SettledExchange>& settled) {
   Exchange exchange;
   exchange.facts.request = event;
+  exchange.facts.touched_by_loss = was_under_way;
   exchange.facts.process = processes_.find(event.actor.pid);
   exchange.deadline_ns = event.time_ns + kWithoutResponseNs;
   enter(event.id, std::move(exchange), settled);

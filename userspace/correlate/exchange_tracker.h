@@ -27,7 +27,8 @@ class ExchangeTracker {
                   std::size_t capacity)
       : connections_(connections), processes_(processes), tracer_(tracer), capacity_(capacity) {}
 
-  void on_request(const RequestSeen& event, std::vector<SettledExchange>& settled);
+  /// was_under_way: records were lost since it began to arrive.
+  void on_request(const RequestSeen& event, bool was_under_way, std::vector<SettledExchange>& settled);
   void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
   /// New evidence for whatever this backend connection has under way.
   void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);

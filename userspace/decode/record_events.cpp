@@ -159,6 +159,15 @@ std::optional<ProcessChange> process_change(const mtlswatch_process& record) {
   }
 }
 
+mtlswatch_connection record_of_losses(std::uint64_t time_ns, std::uint64_t records_lost) {
+  mtlswatch_connection record{};
+  record.header.kind = MTLSWATCH_KIND_LISTENER;
+  record.header.size = sizeof record;
+  record.header.time_ns = time_ns;
+  record.header.records_lost = records_lost;
+  return record;
+}
+
 std::optional<Listener> decode_listener(std::span<const std::uint8_t> record) {
   const auto header = read_header(record);
   if (!header || header->kind != MTLSWATCH_KIND_LISTENER) return std::nullopt;

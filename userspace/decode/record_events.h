@@ -34,6 +34,9 @@ std::optional<Event> session_event(const mtlswatch_session& record);
 /// Nothing if the change is none that is known.
 std::optional<ProcessChange> process_change(const mtlswatch_process& record);
 
+/// A record that says nothing but how many were lost before it.
+mtlswatch_connection record_of_losses(std::uint64_t time_ns, std::uint64_t records_lost);
+
 /// A raw record of kind LISTENER; nothing for every other record and for a malformed one.
 std::optional<Listener> decode_listener(std::span<const std::uint8_t> record);
 

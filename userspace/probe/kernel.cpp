@@ -236,6 +236,8 @@ void Kernel::forget(std::uint32_t pid) {
   bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.observed_processes), &pid);
 }
 
+std::uint64_t Kernel::records_lost() const { return __atomic_load_n(&skeleton_->bss->records_lost, __ATOMIC_RELAXED); }
+
 std::vector<std::uint32_t> Kernel::observed_pids() const {
   const int map = bpf_map__fd(skeleton_->maps.observed_processes);
   std::vector<std::uint32_t> pids;

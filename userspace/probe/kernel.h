@@ -82,6 +82,8 @@ class Kernel {
   std::vector<std::uint32_t> observed_pids() const;
   Status protect_port(std::uint16_t port);
 
+  /// Records of all kinds that found the ring full so far.
+  std::uint64_t records_lost() const;
   const KernelFeatures& features() const { return features_; }
   int ring_fd() const;
   KernelCounters counters() const;

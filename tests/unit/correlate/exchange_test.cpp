@@ -69,6 +69,7 @@ TEST(Exchange, under_way_during_a_loss_is_tainted_and_later_ones_are_not) {
   const auto [upstream, backend] = scene.upstream(5000);
   scene.request(backend, 7000, "/during");
   scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 3});
+  scene.now_ns += 5;
   scene.response(backend);
   scene.request(backend, 7100, "/after");
   scene.response(backend);
@@ -76,6 +77,18 @@ TEST(Exchange, under_way_during_a_loss_is_tainted_and_later_ones_are_not) {
   ASSERT_EQ(scene.out.exchanges.size(), 2u);
   EXPECT_TRUE(scene.out.exchanges[0].touched_by_loss);
   EXPECT_FALSE(scene.out.exchanges[1].touched_by_loss);
+}
+
+TEST(Exchange, whose_head_is_told_after_a_loss_in_its_turn_is_tainted) {
+  Scene scene;
+  const auto [upstream, backend] = scene.upstream(5000);
+  scene.give(scene.turn(kDjango, backend, false, 1, 7000));
+  scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 1});
+  scene.now_ns += 5;
+  scene.request(backend, 7000);
+  scene.response(backend);
+  scene.pass(2'100 * kMs);
+  EXPECT_TRUE(scene.settled().touched_by_loss);
 }
 
 TEST(Exchange, above_the_limit_is_settled_at_once_and_memory_stays_bounded) {
