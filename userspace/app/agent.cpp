@@ -163,7 +163,7 @@ Status Agent::turn(std::uint64_t now_ns) {
 }
 
 void Agent::publish(std::uint64_t now_ns) {
-  introspection_.publish(now_ns, outputs_->status(), ring_->take_most_waiting_bytes());
+  introspection_.publish(now_ns, outputs_->status(), *ring_);
 }
 
 void Agent::look_into(std::uint64_t now_ns, bool is_last) {

@@ -95,8 +95,9 @@ bool Introspection::turn(std::uint64_t now_ns) {
   return now_ns >= next_publish_ns_ && (admin_ || http_);
 }
 
-void Introspection::publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, std::uint64_t most_ring_bytes) {
-  most_ring_bytes_ = most_ring_bytes;
+void Introspection::publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, RingReader& ring) {
+  most_ring_bytes_ = ring.take_most_waiting_bytes();
+  handed_over_ = ring.handed_over();
   next_publish_ns_ = now_ns + kSecondNs;
   outputs_ = std::move(outputs);
   for (const auto& [pid, facts] : sources_.watcher.processes()) {
@@ -116,7 +117,7 @@ void Introspection::note_reload(std::string refused, std::uint64_t now_ns) {
 }
 
 AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
-  AgentStatus status = gather_status(sources_);
+  AgentStatus status = gather_status(sources_, handed_over_);
   status.started_ns = started_ns_;
   status.now_ns = now_ns;
   status.counts = tally_.counts();

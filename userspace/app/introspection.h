@@ -17,6 +17,7 @@
 #include "userspace/app/status.h"
 #include "userspace/app/status_json.h"
 #include "userspace/sink/ecs_json.h"
+#include "userspace/ring/ring_reader.h"
 #include "userspace/sink/identity_table.h"
 #include "userspace/sink/tally.h"
 
@@ -36,8 +37,8 @@ class Introspection {
   void take(Report& report, std::uint64_t now_ns);
   /// Every turn of the event loop. True, about once a second: it is time to publish.
   bool turn(std::uint64_t now_ns);
-  /// most_ring_bytes: that waited in the ring at once since the last time.
-  void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, std::uint64_t most_ring_bytes);
+  /// ring: what waited in it at once since the last time, and what came out of it.
+  void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, RingReader& ring);
   /// The outcome of SIGHUP; empty: the configuration on disk is in effect now.
   void note_reload(std::string refused, std::uint64_t now_ns);
   /// Whom the agent has seen, if there is news and it is time, or is_last.
@@ -71,6 +72,7 @@ class Introspection {
   std::vector<OutputStatus> outputs_;
   ConfigurationStatus configuration_;
   std::uint64_t most_ring_bytes_ = 0;
+  std::vector<std::uint64_t> handed_over_;  ///< by the ring, by kind of record
   std::deque<Earlier> earlier_;  ///< oldest first, of the last minute
   std::map<std::uint32_t, std::uint64_t> forwarding_;  ///< pid -> its last request; at most kForwarding
   std::uint64_t next_publish_ns_ = 0;

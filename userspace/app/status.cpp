@@ -2,14 +2,19 @@
 #include "userspace/app/status.h"
 
 #include <fmt/format.h>
+#include <mtlswatch/event.h>
 
+#include <algorithm>
 #include <array>
 #include <numeric>
 
 namespace mtlswatch {
 namespace {
 
-constexpr std::array kRecordNames = {"connection", "io", "close", "handshake", "certificate", "process", "listener"};
+// By enum mtlswatch_kind. Listeners come from an iterator, never through the ring.
+constexpr std::array kRecordNames = {"unknown", "connection", "io", "close", "handshake", "certificate", "process", "listener",
+                                     "session", "stream"};
+static_assert(kRecordNames.size() == MTLSWATCH_KIND_COUNT);
 constexpr std::array kFailureNames = {"connection_state", "thread_state", "read_data", "read_certificate", "observe_process"};
 constexpr std::size_t kLibraryNames = 16;
 
@@ -53,15 +58,26 @@ void count_libraries(const Watcher& watcher, AgentStatus& status) {
   for (const char* state : {"attached", "partly", "failed", "unsupported"}) status.libraries.try_emplace({"other", state}, 0);
 }
 
+std::vector<RecordCounts> count_records(const KernelCounters& kernel, const DecoderCounters& decoder,
+                                        const std::vector<std::uint64_t>& handed_over) {
+  std::vector<RecordCounts> counts;
+  for (std::size_t kind = 1; kind < std::min(handed_over.size(), kRecordNames.size()); ++kind) {
+    const std::uint64_t malformed = std::min(decoder.malformed_by_kind[kind], handed_over[kind]);
+    counts.push_back({kRecordNames[kind], kernel.submitted[kind] + kernel.dropped[kind], handed_over[kind] - malformed,
+                      kernel.dropped[kind], malformed});
+  }
+  return counts;
+}
+
 }  // namespace
 
-AgentStatus gather_status(const StatusSources& sources) {
+AgentStatus gather_status(const StatusSources& sources, const std::vector<std::uint64_t>& handed_over) {
   AgentStatus status;
   status.version = MTLSWATCH_VERSION;
   const KernelCounters kernel = sources.kernel.counters();
   const DecoderCounters decoder = sources.pipeline.decoder().counters();
   const Correlator& correlator = sources.pipeline.correlator();
-  status.records = name_counts(kernel.submitted, kRecordNames, 1);
+  status.records = count_records(kernel, decoder, handed_over);
   status.kernel_failures = name_counts(kernel.failures, kFailureNames, 0);
   status.lost = {{"ringbuf", sum(kernel.dropped)},
                  {"decode", decoder.records_malformed + decoder.certificates_incomplete},

@@ -21,6 +21,7 @@ struct StatusSources {
 };
 
 /// What the kernel, the tables and the watched processes say. Counts, identities, outputs and checks are the caller's.
-AgentStatus gather_status(const StatusSources& sources);
+/// handed_over: records from the ring so far, by kind.
+AgentStatus gather_status(const StatusSources& sources, const std::vector<std::uint64_t>& handed_over);
 
 }  // namespace mtlswatch

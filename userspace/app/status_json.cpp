@@ -123,6 +123,17 @@ json tables_json(const std::vector<TableStatus>& tables) {
   return rows;
 }
 
+json records_json(const std::vector<RecordCounts>& records) {
+  json list = json::array();
+  for (const RecordCounts& one : records) {
+    list.push_back({{"kind", one.kind},
+                    {"seen", one.seen},
+                    {"emitted", one.emitted},
+                    {"dropped", {{"ring_full", one.ring_full}, {"malformed", one.malformed}}}});
+  }
+  return list;
+}
+
 json outputs_json(const std::vector<OutputStatus>& outputs) {
   json rows = json::array();
   for (const OutputStatus& output : outputs) {
@@ -166,6 +177,7 @@ std::string status_json(const AgentStatus& status, const StatusDetails& details,
                {"alerts", alerts_json(status.counts)},
                {"identities", {{"distinct", status.identities}, {"top", identities_json(details)}}},
                {"lost", named(status.lost)},
+               {"records", records_json(status.records)},
                {"tables", tables_json(status.tables)},
                {"maps", tables_json(status.maps)},
                {"outputs", outputs_json(status.outputs)}});

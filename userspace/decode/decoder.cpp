@@ -2,6 +2,7 @@
 #include "userspace/decode/decoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "userspace/decode/raw_record.h"
 #include "userspace/decode/record_events.h"
@@ -12,11 +13,11 @@ void Decoder::decode(std::span<const std::uint8_t> record, std::vector<Event>& o
   ++records_;
   const auto header = read_header(record);
   if (!header) {
-    ++records_malformed_;
+    ++malformed_[0];
     return;
   }
   note_losses(*header, out);
-  if (!decode_kind(*header, record, out)) ++records_malformed_;
+  if (!decode_kind(*header, record, out)) ++malformed_[header->kind < malformed_.size() ? header->kind : 0];
 }
 
 void Decoder::note_losses(const mtlswatch_header& header, std::vector<Event>& out) {
@@ -103,7 +104,8 @@ bool Decoder::decode_certificate(std::span<const std::uint8_t> record, std::vect
 DecoderCounters Decoder::counters() const {
   const StreamCounters streams = streams_.counters();
   return {.records = records_,
-          .records_malformed = records_malformed_,
+          .records_malformed = std::accumulate(malformed_.begin(), malformed_.end(), std::uint64_t{0}),
+          .malformed_by_kind = malformed_,
           .records_lost = records_lost_,
           .connections_evicted = streams.connections_evicted,
           .connections_unknown = streams.connections_unknown,

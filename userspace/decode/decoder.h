@@ -3,6 +3,8 @@
 // thread. Deterministic: the same records give the same events.
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,6 +26,7 @@ struct DecoderConfig {
 struct DecoderCounters {
   std::uint64_t records = 0;
   std::uint64_t records_malformed = 0;        ///< unknown kind, impossible size or value: nothing came of them
+  std::vector<std::uint64_t> malformed_by_kind;  ///< the same by enum mtlswatch_kind; 0: of no kind that is known
   std::uint64_t records_lost = 0;             ///< as the kernel side reports
   std::uint64_t connections_evicted = 0;      ///< the table was full: the longest unused was forgotten
   std::uint64_t connections_unknown = 0;      ///< bytes on a connection that was not announced, or evicted
@@ -54,7 +57,7 @@ class Decoder {
   std::uint64_t previous_ns_ = 0;  ///< time of the previous record
   std::uint64_t records_lost_ = 0;
   std::uint64_t records_ = 0;
-  std::uint64_t records_malformed_ = 0;
+  std::vector<std::uint64_t> malformed_ = std::vector<std::uint64_t>(MTLSWATCH_KIND_COUNT);  ///< by kind
 };
 
 }  // namespace mtlswatch

@@ -83,6 +83,15 @@ struct TableStatus {
   std::uint64_t evicted = 0;
 };
 
+/// Of one kind of record that the kernel side makes: seen is emitted and dropped, whatever for, but for those under way.
+struct RecordCounts {
+  std::string kind;
+  std::uint64_t seen = 0;
+  std::uint64_t emitted = 0;    ///< taken up by decode
+  std::uint64_t ring_full = 0;  ///< dropped by the kernel side
+  std::uint64_t malformed = 0;  ///< dropped by decode
+};
+
 using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;
 
 struct AgentStatus {
@@ -93,7 +102,7 @@ struct AgentStatus {
   ConfigurationStatus configuration;
   Counts counts;
   NamedCounts lost;              ///< by stage
-  NamedCounts records;           ///< from the kernel, by kind
+  std::vector<RecordCounts> records;
   NamedCounts kernel_failures;   ///< helpers that failed, by place
   std::vector<TableStatus> tables;
   std::vector<TableStatus> maps;  ///< of the kernel side

@@ -2,20 +2,17 @@
 #include "userspace/ring/ring_reader.h"
 
 #include <bpf/libbpf.h>
+#include <mtlswatch/event.h>
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace mtlswatch {
 namespace {
-
-int hand_over(void* context, void* data, std::size_t size) {
-  (*static_cast<RingReader::OnRecord*>(context))({static_cast<const std::uint8_t*>(data), size});
-  return 0;
-}
 
 std::size_t page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -25,14 +22,23 @@ void RingReader::Free::operator()(ring_buffer* ring) const { ring_buffer__free(r
 
 void RingReader::Unmap::operator()(void* pages) const { munmap(pages, 2 * page_bytes()); }
 
-RingReader::RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring, Positions positions)
-    : positions_(std::move(positions)), on_record_(std::move(on_record)), ring_(std::move(ring)) {}
+int RingReader::hand_over(void* receiver, void* data, std::size_t size) {
+  auto& to = *static_cast<Receiver*>(receiver);
+  std::uint32_t kind = 0;
+  if (size >= sizeof kind) std::memcpy(&kind, data, sizeof kind);
+  ++to.handed_over[kind < to.handed_over.size() ? kind : 0];
+  to.on_record({static_cast<const std::uint8_t*>(data), size});
+  return 0;
+}
+
+RingReader::RingReader(std::unique_ptr<Receiver> receiver, std::unique_ptr<ring_buffer, Free> ring, Positions positions)
+    : positions_(std::move(positions)), receiver_(std::move(receiver)), ring_(std::move(ring)) {}
 RingReader::RingReader(RingReader&&) noexcept = default;
 RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
 
 Result<RingReader> RingReader::open(int ring_map_fd, OnRecord on_record) {
-  auto held = std::make_unique<OnRecord>(std::move(on_record));
+  auto held = std::make_unique<Receiver>(std::move(on_record), std::vector<std::uint64_t>(MTLSWATCH_KIND_COUNT));
   std::unique_ptr<ring_buffer, Free> ring(ring_buffer__new(ring_map_fd, hand_over, held.get(), nullptr));
   if (!ring) return system_error("map the ring buffer", errno);
   // The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's.

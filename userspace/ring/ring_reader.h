@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "userspace/base/result.h"
 
@@ -28,6 +29,8 @@ class RingReader {
   Status drain();
   /// Most bytes that waited at the beginning of a drain, since this was asked last.
   std::uint64_t take_most_waiting_bytes() { return std::exchange(most_waiting_, 0); }
+  /// Records handed over so far, by their kind (enum mtlswatch_kind); 0: of no kind that is known.
+  const std::vector<std::uint64_t>& handed_over() const { return receiver_->handed_over; }
   /// Readable when an urgent record waits; for epoll.
   int fd() const;
 
@@ -39,13 +42,18 @@ class RingReader {
   struct Unmap {
     void operator()(void* pages) const;
   };
+  struct Receiver {
+    OnRecord on_record;
+    std::vector<std::uint64_t> handed_over;
+  };
+  static int hand_over(void* receiver, void* data, std::size_t size);
   using Positions = std::unique_ptr<void, Unmap>;
-  RingReader(std::unique_ptr<OnRecord> on_record, std::unique_ptr<ring_buffer, Free> ring, Positions positions);
+  RingReader(std::unique_ptr<Receiver> receiver, std::unique_ptr<ring_buffer, Free> ring, Positions positions);
   std::uint64_t waiting_bytes() const;
 
   std::uint64_t most_waiting_ = 0;
   Positions positions_;
-  std::unique_ptr<OnRecord> on_record_;  ///< before ring_: libbpf holds its address
+  std::unique_ptr<Receiver> receiver_;  ///< before ring_: libbpf holds its address
   std::unique_ptr<ring_buffer, Free> ring_;
 };
 

@@ -209,9 +209,16 @@ void add_tables(std::vector<MetricFamily>& out, const AgentStatus& status) {
 
 void add_losses(std::vector<MetricFamily>& out, const AgentStatus& status) {
   counter("mtlswatch_events_lost_total", "What was lost, by stage.").named("stage", status.lost).to(out);
-  counter("mtlswatch_kernel_records_total", "Records that the kernel side wrote, by kind.")
-      .named("kind", status.records)
-      .to(out);
+  Family seen = counter("mtlswatch_records_seen_total", "Records that the kernel side had to tell, by kind.");
+  Family emitted = counter("mtlswatch_records_emitted_total", "Records that were taken up, by kind.");
+  Family dropped = counter("mtlswatch_records_dropped_total", "Records that were dropped, by kind and reason.");
+  for (const RecordCounts& one : status.records) {
+    seen.row({{"kind", one.kind}}, one.seen);
+    emitted.row({{"kind", one.kind}}, one.emitted);
+    dropped.row({{"kind", one.kind}, {"reason", "ring_full"}}, one.ring_full);
+    dropped.row({{"kind", one.kind}, {"reason", "malformed"}}, one.malformed);
+  }
+  for (Family* family : {&seen, &emitted, &dropped}) family->to(out);
   counter("mtlswatch_kernel_failures_total", "Kernel helpers that failed, by place.")
       .named("place", status.kernel_failures)
       .to(out);

@@ -2,6 +2,7 @@
 """A sensor that cannot see says so, by MTLS-1008: a front in Go through which requests come, requests that cannot be judged,
 and records that were lost while the agent was held up. Usual traffic, and a Go server that forwards nothing, raise nothing."""
 
+import json
 import signal
 from collections import Counter
 
@@ -11,6 +12,7 @@ from lab.check import get
 from lab.front_traffic import FrontVisitor
 from lab.fronts.caddy import Caddy
 from lab.fronts.front import Door
+from lab.host import run as run_program, wait_until
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
 from lab.traffic import browse, browse_at_once
@@ -45,13 +47,30 @@ def _check_losses(lab, agent, ledger, listener, score):
     score.check("and agent-loss events tell the same", told and told[0]["message"] == lost["message"], f"{told}")
 
 
+def _records(lab, socket):
+    told = run_program([lab.binary, "status", "--json", "--socket", socket])
+    return json.loads(told.stdout)["records"]
+
+
+def _check_accounts(lab, socket, score):
+    """Of each kind, what the kernel side saw was emitted, or dropped for a reason."""
+    def is_balanced():
+        return all(one["seen"] == one["emitted"] + sum(one["dropped"].values()) for one in _records(lab, socket))
+    score.check("records seen are those emitted and those dropped", wait_until(is_balanced, 10), _records(lab, socket))
+    records = {one["kind"]: one for one in _records(lab, socket)}
+    score.check("of requests' bytes some were dropped, most were not",
+                records["io"]["emitted"] > records["io"]["dropped"]["ring_full"] > 0, records["io"])
+
+
 def run(lab, score):
     shop, ledger = lab.gunicorn(), Ledger()
     server = f"127.0.0.1:{shop.port}"
     listener = Listener(Upstream("tcp", server), "on")
     lab.nginx([listener])
     caddy = lab.front(Caddy, [Door("required")], server)
-    agent = lab.agent(configuration([{"name": NAME, "listen": shop.listen()}], rules=RULES, limits={"ring_bytes": SMALLEST_RING}))
+    socket = lab.directory / "admin.sock"
+    agent = lab.agent(configuration([{"name": NAME, "listen": shop.listen()}], rules=RULES, limits={"ring_bytes": SMALLEST_RING},
+                                    admin={"socket": str(socket)}))
     if not agent.runs:
         return
     go_on(lambda: browse(lab, ledger, listener, "alice", cell="usual", shapes=(("GET", "", None),)), 2 * WINDOW_S)
@@ -60,6 +79,7 @@ def run(lab, score):
     _check_losses(lab, agent, ledger, listener, score)
     lab.check_ground(ledger)
     wait_for_requests(agent, ledger)
+    _check_accounts(lab, socket, score)
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     headless = [event for event in agent.find("mtlswatch.request") if not get(event, "url.path")]  # have no truth
     told = Counter((get(event, "mtlswatch.verdict"), get(event, "event.reason")) for event in headless)
