@@ -189,7 +189,8 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   session.state = SessionState::kHandshaking;
   if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
   const bool is_finished = event.result == 1 && !is_half_done(connection);
-  const bool sees_certificates = !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
+  const bool has_all = !connection.touched_by_loss;
+  const bool sees_certificates = has_all && !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
   if (event.verify_code) session.verify_code = event.verify_code;
@@ -200,7 +201,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   } else if (is_finished && session.resumed == false && sees_certificates) {
     session.presented = false;
     session.verify_code = 0;  // X509_V_OK, as SSL_get_verify_result says when nothing was sent
-  } else if (is_finished && session.resumed == true && connection.offered) {
+  } else if (is_finished && session.resumed == true && connection.offered && has_all) {
     adopt(*connection.offered, session);
   }
   if (!is_finished && (event.result == 1 || is_waiting(event))) return std::nullopt;

@@ -186,6 +186,14 @@ TEST(Soundness, a_client_that_was_answered_and_left_is_no_candidate) {
   EXPECT_EQ(candidates_after(scene), std::vector{alice});
 }
 
+TEST(Soundness, a_loss_in_mid_handshake_may_have_swallowed_the_certificate) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  scene.give(RecordsLost{scene.now_ns, scene.now_ns, 1});
+  scene.finish_handshake(id, 0, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
+}
+
 TEST(Soundness, a_loss_may_have_swallowed_the_first_request_of_an_idle_client) {
   Scene scene;
   scene.make_proxy_unknown();
