@@ -24,6 +24,24 @@ int BPF_PROG(run_enter_handshake, __u64 ssl)
 }
 
 SEC("raw_tp")
+int BPF_PROG(run_feed, __u64 cookie)
+{
+	struct thread_state *thread = thread_of_current(1);
+	if (thread)
+		thread->fed_cookie = cookie;
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_note_received, __u64 cookie)
+{
+	struct thread_state *thread = thread_of_current(1);
+	if (thread)
+		note_received(thread, cookie, 1, 0);
+	return 0;
+}
+
+SEC("raw_tp")
 int BPF_PROG(run_leave_handshake, __u64 result)
 {
 	leave_handshake((int)result);

@@ -51,6 +51,10 @@ void Cores::enter(std::uint64_t ssl) { run(skeleton_->progs.run_enter_handshake,
 
 void Cores::leave(int result) { run(skeleton_->progs.run_leave_handshake, {static_cast<std::uint64_t>(result)}); }
 
+void Cores::feed(std::uint64_t cookie) { run(skeleton_->progs.run_feed, {cookie}); }
+
+void Cores::receive_outside(std::uint64_t cookie) { run(skeleton_->progs.run_note_received, {cookie}); }
+
 void Cores::certificate(const void* in, std::uint64_t length) {
   run(skeleton_->progs.run_see_certificate, {reinterpret_cast<std::uint64_t>(in), length});
 }

@@ -25,6 +25,10 @@ class Cores : public testing::Test {
 
   void enter(std::uint64_t ssl = kSession);
   void leave(int result);
+  /// A connection's ClientHello was handed to memory that an SSL object reads from.
+  void feed(std::uint64_t cookie);
+  /// A receive outside of any call.
+  void receive_outside(std::uint64_t cookie);
   void certificate(const void* in, std::uint64_t length);
   void session_offered(const void* in, std::uint64_t length);
   void verify_result(int code);

@@ -32,6 +32,17 @@ class HandshakeCore : public Cores {
   }
 };
 
+TEST_F(HandshakeCore, what_was_fed_belongs_to_the_next_call_unless_the_thread_went_on_to_another_socket) {
+  feed(7);
+  receive_outside(7);
+  enter(kSession);
+  EXPECT_EQ(left_with(-1).cookie, 7u);
+  feed(8);
+  receive_outside(9);
+  enter(kSession + 1);
+  EXPECT_EQ(left_with(-1).cookie, 0u);
+}
+
 TEST_F(HandshakeCore, tells_all_that_was_seen_inside_the_call) {
   const std::uint64_t before = boot_time_ns();
   enter();
