@@ -69,8 +69,10 @@ def check_backends(truths, backends, score):
 
 
 def fill_verify_codes(ledger, nginxes):
-    """Takes the expected verify code of a failed verification from nginx's log, by client port and listener."""
-    codes = {(row["source_port"], int(row["port"])): verify_code(row["verify"])
+    """Takes the expected verify code of a failed verification from nginx's log, by connection and certificate: in a
+    long run the host gives a client's port out again."""
+    codes = {(row["source_port"], int(row["port"]), row["serial"]): verify_code(row["verify"])
              for nginx in nginxes for row in nginx.requests_seen() if row["verify"]}
-    for handshake in ledger.handshakes:
-        handshake.verify_code = codes.get((handshake.source_port, handshake.destination_port), 0)
+    for truth in ledger.handshakes:
+        serial = truth.certificate.serial if truth.certificate else ""
+        truth.verify_code = codes.get((truth.source_port, truth.destination_port, serial), 0)
