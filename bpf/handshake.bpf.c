@@ -87,8 +87,38 @@ int on_stream_read(struct pt_regs *ctx)
 SEC("uprobe")
 int on_certificate(struct pt_regs *ctx)
 {
+	if (!take_hit(ctx))
+		return 0;
+	see_certificate(ctx->si, ctx->dx);
+	expect_verification(bpf_get_attach_cookie(ctx));
+	return 0;
+}
+
+/* Why this hook: ssl_verify_cert_chain asks X509_STORE_CTX_get_error(X509_STORE_CTX *), whose error_depth is still that of
+ * the error. */
+SEC("uprobe")
+int on_verify_context(struct pt_regs *ctx)
+{
 	if (take_hit(ctx))
-		see_certificate(ctx->si, ctx->dx);
+		see_verify_context(ctx->di);
+	return 0;
+}
+
+/* Why this hook: X509_STORE_CTX_set_verify_cb is called for a program that has a callback, and only then. */
+SEC("uprobe")
+int on_callback_set(struct pt_regs *ctx)
+{
+	if (take_hit(ctx))
+		see_verify_callback_set();
+	return 0;
+}
+
+/* Why this hook: the program's verify callback is told of each error, while error_depth is that error's. */
+SEC("uprobe")
+int on_verify_callback(struct pt_regs *ctx)
+{
+	if (take_hit(ctx))
+		see_verify_callback((int)ctx->di, ctx->si);
 	return 0;
 }
 

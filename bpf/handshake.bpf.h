@@ -44,6 +44,7 @@ static __always_inline void enter_handshake(__u64 ssl, __u32 driver)
 	thread->receive_result = 0;
 	thread->certificates = 0;
 	thread->handshake_flags = 0;
+	thread->told_error = 0;
 	thread->handshake_answered = thread->received_answered;
 	thread->taken_session = 0;
 	take_feed(thread);
@@ -100,6 +101,10 @@ static __always_inline void emit_handshake(const struct thread_state *thread, __
 	record->certificates = thread->certificates;
 	record->flags = thread->handshake_flags;
 	record->driver = thread->driver;
+	if (thread->handshake_flags & MTLSWATCH_HANDSHAKE_VERIFIED && thread->told_error && thread->told_error == thread->verify_code) {
+		record->verify_depth = thread->told_depth;
+		record->flags |= MTLSWATCH_HANDSHAKE_DEPTH;
+	}
 	submit_record(record);
 }
 
@@ -191,6 +196,53 @@ static __always_inline void see_certificate(__u64 in, __u64 length)
 	if (index >= MTLSWATCH_CHAIN_CERTIFICATES)
 		return;
 	emit_certificate(thread, index, der, length > 0xffffffff ? 0xffffffff : length);
+}
+
+/* Before the chain that this certificate belongs to is verified, and after the server has verified its own. */
+static __always_inline void expect_verification(__u64 cookie)
+{
+	struct thread_state *thread = thread_in_handshake();
+	if (!thread)
+		return;
+	thread->depth_offset = cookie >> MTLSWATCH_PROBE_DEPTH_SHIFT;
+	thread->error_offset = cookie >> MTLSWATCH_PROBE_ERROR_SHIFT;
+	thread->has_verify_callback = 0;
+	thread->told_error = 0;
+}
+
+static __always_inline void read_verify_error(struct thread_state *thread, __u64 context)
+{
+	__u32 depth = 0;
+	__s32 error = 0;
+	if (!thread->depth_offset || !thread->error_offset ||
+	    bpf_probe_read_user(&depth, sizeof(depth), (void *)(context + thread->depth_offset)) ||
+	    bpf_probe_read_user(&error, sizeof(error), (void *)(context + thread->error_offset)))
+		return;
+	thread->told_error = error;
+	thread->told_depth = depth;
+}
+
+/* Verification ends at its first error where no callback decides otherwise: the context is as that error left it. */
+static __always_inline void see_verify_context(__u64 context)
+{
+	struct thread_state *thread = thread_in_handshake();
+	if (thread && !thread->has_verify_callback)
+		read_verify_error(thread, context);
+}
+
+static __always_inline void see_verify_callback_set(void)
+{
+	struct thread_state *thread = thread_in_handshake();
+	if (thread)
+		thread->has_verify_callback = 1;
+}
+
+/* A program's int (*)(int preverify_ok, X509_STORE_CTX *): the last error that it is told of stays the result. */
+static __always_inline void see_verify_callback(int preverify_ok, __u64 context)
+{
+	struct thread_state *thread = thread_in_handshake();
+	if (thread && preverify_ok == 0)
+		read_verify_error(thread, context);
 }
 
 static __always_inline void see_verify_result(int code)

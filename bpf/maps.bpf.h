@@ -80,6 +80,11 @@ struct thread_state {
 	__u32 certificates;
 	__u32 handshake_flags; /* enum mtlswatch_handshake_flags */
 	__u64 certificate_der; /* address of the one last seen */
+	__s32 told_error; /* what the verification of this handshake's chain reported last; 0: nothing */
+	__u32 told_depth; /* and of which certificate */
+	__u16 depth_offset; /* in an X509_STORE_CTX of the library in use; 0: not known */
+	__u16 error_offset;
+	__u8 has_verify_callback; /* so the verification may have gone on after an error */
 	__u32 driver; /* enum mtlswatch_driver */
 	__u64 done_ssl; /* of the last handshake call, if that succeeded ... */
 	__u64 done_cookie; /* ... and its connection */

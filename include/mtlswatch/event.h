@@ -148,6 +148,7 @@ enum mtlswatch_handshake_flags {
 	MTLSWATCH_HANDSHAKE_REASON = 1 << 1, /* reason was seen */
 	MTLSWATCH_HANDSHAKE_CONFLICT = 1 << 2, /* two accepted sockets were received from inside: bound to neither */
 	MTLSWATCH_HANDSHAKE_RECEIVED = 1 << 3, /* receive_result was seen */
+	MTLSWATCH_HANDSHAKE_DEPTH = 1 << 4, /* verify_depth was seen */
 };
 
 /* The call that drove it: SSL_accept leaves by way of SSL_do_handshake. */
@@ -169,7 +170,7 @@ struct mtlswatch_handshake {
 	__u32 certificates; /* how many were decoded inside */
 	__u32 flags; /* enum mtlswatch_handshake_flags */
 	__u32 driver; /* enum mtlswatch_driver */
-	__u32 reserved;
+	__u32 verify_depth; /* of the certificate that verify_code is about, 0 being the leaf */
 };
 
 #define MTLSWATCH_CERTIFICATE_DATA_BYTES 2048
@@ -259,6 +260,10 @@ struct mtlswatch_probe_hits {
 /* A uprobe's cookie is such a key, and this where the function is probed in the library that defines it: only calls that
  * come from a file whose inode is in the map calling_files count. */
 #define MTLSWATCH_PROBE_ASKS_CALLER (1 << 16)
+/* The cookie's upper half says where an X509_STORE_CTX keeps error_depth (bits 32 to 47) and error (48 to 63), as the
+ * library's own accessors read them; 0: not known. */
+#define MTLSWATCH_PROBE_DEPTH_SHIFT 32
+#define MTLSWATCH_PROBE_ERROR_SHIFT 48
 
 /* Keys of the per-CPU map failure_counters: helpers that failed, by place. */
 enum mtlswatch_failure {

@@ -70,6 +70,34 @@ int BPF_PROG(run_see_verify_result, __u64 code)
 }
 
 SEC("raw_tp")
+int BPF_PROG(run_expect_verification, __u64 cookie)
+{
+	expect_verification(cookie);
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_see_verify_callback_set)
+{
+	see_verify_callback_set();
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_see_verify_callback, __u64 preverify_ok, __u64 context)
+{
+	see_verify_callback((int)preverify_ok, context);
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_see_verify_context, __u64 context)
+{
+	see_verify_context(context);
+	return 0;
+}
+
+SEC("raw_tp")
 int BPF_PROG(run_see_error, __u64 library, __u64 reason)
 {
 	see_error((int)library, (int)reason);

@@ -65,6 +65,19 @@ void Cores::session_offered(const void* in, std::uint64_t length) {
 
 void Cores::verify_result(int code) { run(skeleton_->progs.run_see_verify_result, {static_cast<std::uint64_t>(code)}); }
 
+void Cores::expect_verification(std::uint64_t cookie) { run(skeleton_->progs.run_expect_verification, {cookie}); }
+
+void Cores::verify_callback_set() { run(skeleton_->progs.run_see_verify_callback_set, {}); }
+
+void Cores::verify_callback(int preverify_ok, const void* context) {
+  run(skeleton_->progs.run_see_verify_callback,
+      {static_cast<std::uint64_t>(preverify_ok), reinterpret_cast<std::uint64_t>(context)});
+}
+
+void Cores::verify_context(const void* context) {
+  run(skeleton_->progs.run_see_verify_context, {reinterpret_cast<std::uint64_t>(context)});
+}
+
 void Cores::error(int library, int reason) {
   run(skeleton_->progs.run_see_error, {static_cast<std::uint64_t>(library), static_cast<std::uint64_t>(reason)});
 }

@@ -32,6 +32,11 @@ class Cores : public testing::Test {
   void certificate(const void* in, std::uint64_t length);
   void session_offered(const void* in, std::uint64_t length);
   void verify_result(int code);
+  /// A verification begins: cookie as that of the probe that saw its certificate.
+  void expect_verification(std::uint64_t cookie);
+  void verify_callback_set();
+  void verify_callback(int preverify_ok, const void* context);
+  void verify_context(const void* context);
   void error(int library, int reason);
   /// A receive on a socket inside the call.
   void receive(std::uint64_t cookie, mtlswatch_role role, int result);

@@ -61,7 +61,7 @@ Layout handshake_layout() {
   using This = mtlswatch_handshake;
   return {sizeof(This),
           {HEADER, AT(cookie), AT(ssl), AT(started_ns), AT(result), AT(verify_code), AT(reason), AT(receive_result),
-           AT(certificates), AT(flags), AT(driver), AT(reserved)}};
+           AT(certificates), AT(flags), AT(driver), AT(verify_depth)}};
 }
 
 Layout certificate_layout() {

@@ -28,13 +28,12 @@ Result<UniqueFd> open_library(const TlsLibrary& library) {
 
 std::string path_of(const UniqueFd& file) { return "/proc/self/fd/" + std::to_string(file.get()); }
 
-/// OpenSSL 3 keeps its version in libcrypto: the one that the process maps, or the one that lies beside libssl.
-std::string version_elsewhere(const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
+/// The libcrypto that the process maps, or the one that lies beside libssl.
+Result<ElfImage> open_libcrypto(const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
   std::string path = library.path;
   const auto at = path.rfind("libssl");
   if (at != std::string::npos) path.replace(at, 6, "libcrypto");
-  const auto image = ElfImage::open(definers.empty() ? path : definers.front().path);
-  return image ? image->openssl_version() : std::string();
+  return ElfImage::open(definers.empty() ? path : definers.front().path);
 }
 
 /// One sentence for what is not known while a purpose has no probe.
@@ -44,7 +43,9 @@ void note_loss(ProbePurpose purpose, LibraryCoverage& coverage) {
   const bool is_error = purpose == ProbePurpose::kError || purpose == ProbePurpose::kErrorLegacy;
   const bool is_late = purpose == ProbePurpose::kPeekEntry || purpose == ProbePurpose::kPeekReturn;
   const bool drives = purpose >= ProbePurpose::kRead;
+  const bool is_depth = purpose >= ProbePurpose::kVerifyContext && purpose <= ProbePurpose::kVerifyCallback;
   const std::string loss = is_error  ? "why a handshake failed is not seen"
+                           : is_depth ? "which certificate of a chain failed is not seen"
                            : is_late ? "certificates asked for after the handshake are not seen"
                            : drives  ? "not every handshake that it drives by reading is seen"
                                      : "not every resumed session is seen";
@@ -138,15 +139,23 @@ void ProbedLibraries::attach(Library& entry, const TlsLibrary& library, const st
   entry.parts.clear();
   Status status = analyse(entry, library, definers);
   entry.failure = status ? missing_essentials(whole_plan(entry.parts)) : status.error().message;
-  if (status) {
-    const std::string& version = entry.parts.front().plan.version;
-    entry.version = version.empty() ? version_elsewhere(library, definers) : version;
-  }
+  if (status) learn_from_libcrypto(entry, library, definers);
   if (entry.parts.size() > 1 && !is_dry) status = kernel_.add_calling_file(library.inode);
   if (entry.failure.empty() && !status) entry.failure = status.error().message;
   if (entry.failure.empty() && !is_dry) attach_parts(entry);
   for (Part& part : entry.parts) part.file = UniqueFd();
   if (!entry.failure.empty()) spdlog::warn("{}: not probed: {}", entry.display_path, entry.failure);
+}
+
+/// Its version, which OpenSSL 3 keeps there, and how a verification's context is read.
+void ProbedLibraries::learn_from_libcrypto(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers) {
+  const LibraryPlan& own = entry.parts.front().plan;
+  entry.version = own.version;
+  if (own.layout.error_depth != 0) return;  // linked in
+  const auto libcrypto = open_libcrypto(library, definers);
+  if (!libcrypto) return;
+  if (entry.version.empty()) entry.version = libcrypto->openssl_version();
+  for (Part& part : entry.parts) part.plan.layout = verify_layout(*libcrypto);
 }
 
 /// The library's own part first, then those of the libraries that define what its own calls do not show.

@@ -74,6 +74,7 @@ class ProbedLibraries {
   void add_program(Library& entry, const TlsLibrary& program, bool is_dry);
   void attach(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers, bool is_dry);
   Status analyse(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers);
+  static void learn_from_libcrypto(Library& entry, const TlsLibrary& library, const std::vector<TlsLibrary>& definers);
   void attach_parts(Library& entry);
   void attach_part(Part& part);
   template <typename Analysis>

@@ -193,7 +193,10 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   const bool sees_certificates = has_all && !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
-  if (event.verify_code) session.verify_code = event.verify_code;
+  if (event.verify_code) {
+    session.verify_code = event.verify_code;
+    session.verify_depth = event.verify_depth;
+  }
   session.resumed = is_resumption(session.client_hello, session.server_hello);
   if (connection.handshake_certificates > 0) {
     session.presented = true;
@@ -229,6 +232,7 @@ std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connect
   session.reauthenticated_ns = event.time_ns;
   session.presented = event.certificates > 0 ? std::optional<bool>(true) : std::nullopt;
   session.verify_code = event.certificates > 0 ? event.verify_code : std::nullopt;
+  session.verify_depth = event.certificates > 0 ? event.verify_depth : std::nullopt;
   session.chain = std::exchange(connection.renewed_chain, {});
   session.resumed = event.certificates > 0 ? std::optional<bool>(false) : std::nullopt;
   session.original_server_name.clear();

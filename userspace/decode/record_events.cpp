@@ -13,6 +13,8 @@
 namespace mtlswatch {
 namespace {
 
+constexpr std::uint32_t kDeepest = 255;  // of a chain; OpenSSL stops at 100
+
 Endpoint ip_endpoint(std::uint16_t family, const std::uint8_t* address, std::uint16_t port) {
   Endpoint endpoint;
   endpoint.ip = family == AF_INET6 ? IpAddress::v6(address) : IpAddress::v4(address);
@@ -113,6 +115,8 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
   const bool reads = event.driver == HandshakeDriver::kRead;
   event.result = reads ? record.result > 0 : event.driver == HandshakeDriver::kPeek ? 0 : record.result;
   if ((record.flags & MTLSWATCH_HANDSHAKE_VERIFIED) != 0) event.verify_code = record.verify_code;
+  const bool has_depth = (record.flags & MTLSWATCH_HANDSHAKE_DEPTH) != 0 && record.verify_depth <= kDeepest;
+  if (has_depth) event.verify_depth = static_cast<int>(record.verify_depth);
   if ((record.flags & MTLSWATCH_HANDSHAKE_REASON) != 0) event.reason = record.reason;
   if ((record.flags & MTLSWATCH_HANDSHAKE_RECEIVED) != 0) event.receive_result = record.receive_result;
   event.certificates = record.certificates;

@@ -135,6 +135,7 @@ struct HandshakeStep {
   std::uint64_t ssl = 0;
   int result = 0;  ///< 1: established; it never is where the driver is kPeek
   std::optional<int> verify_code;     ///< X509_V_*
+  std::optional<int> verify_depth;    ///< of the certificate that the code is about; 0: the leaf
   std::optional<int> reason;          ///< library-20 reason, SSL_R_*
   std::optional<int> receive_result;  ///< bytes, 0 end of stream, -errno
   std::uint32_t certificates = 0;

@@ -62,6 +62,7 @@ struct Session {
   /// Whether the client sent a certificate: known when one was seen, or when the handshake was a full one.
   std::optional<bool> presented;
   std::optional<int> verify_code;
+  std::optional<int> verify_depth;  ///< of the certificate that the code is about, 0 being the leaf; where it was seen
   /// Whether the handshake succeeded; absent while no probe has told.
   std::optional<bool> tls_accepted;
   /// The client was asked again after the handshake (TLS 1.3 post-handshake authentication, renegotiation): what stood before

@@ -12,6 +12,7 @@ constexpr std::size_t kCandidates = 256;  // libssl has at most six calls of a s
 constexpr std::size_t kStubs = 16;        // one is usual
 constexpr int kStraightLine = 24;         // instructions
 constexpr int kInstructionBytes = 15;     // at most
+constexpr std::uint64_t kNearCallBytes = 48;
 constexpr std::size_t kStubStep = 8;      // PLT entries are 8 or 16 bytes
 
 using Bytes = std::span<const std::uint8_t>;
@@ -157,6 +158,29 @@ std::optional<Instruction> CodeReader::first_emulated(std::uint64_t from, unsign
     at = instruction->end();
   }
   return std::nullopt;
+}
+
+std::optional<std::uint64_t> CodeReader::function_passed_third(const Instruction& call) {
+  std::optional<std::uint64_t> passed;
+  for (const Instruction& instruction : function_around(call.address)) {
+    if (instruction.address + kNearCallBytes < call.address || (instruction.written & kArgument3) == 0) continue;
+    if (instruction.address >= call.address) break;
+    passed = loaded_third(instruction);
+  }
+  const auto& starts = image_->function_starts();
+  return passed && std::binary_search(starts.begin(), starts.end(), *passed) && image_->code_at(*passed) ? passed : std::nullopt;
+}
+
+/// lea disp32(%rip), %rdx; or mov $imm32, %edx, where the image is linked to a fixed address.
+std::optional<std::uint64_t> CodeReader::loaded_third(const Instruction& instruction) const {
+  const CodeSection* section = image_->code_at(instruction.address);
+  const std::size_t at = instruction.address - section->address;
+  const Bytes bytes = section->bytes;
+  if (instruction.size == 7 && bytes[at] == 0x48 && bytes[at + 1] == 0x8d && bytes[at + 2] == 0x15) {
+    return relative_target(*section, at + 3);
+  }
+  if (instruction.size != 5 || bytes[at] != 0xba) return std::nullopt;
+  return relative_target(*section, at + 1) - instruction.end();
 }
 
 bool CodeReader::is_jump_target(std::uint64_t address) { return first_jump_target(address, address) == address; }

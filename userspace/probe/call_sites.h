@@ -46,6 +46,9 @@ class CodeReader {
   /// before any register of kept (RegisterBits) changes.
   std::optional<Instruction> first_emulated(std::uint64_t from, unsigned kept);
 
+  /// The function of this image whose fixed address is the last thing loaded into rdx before the call, near it.
+  std::optional<std::uint64_t> function_passed_third(const Instruction& call);
+
   /// Whether a jump with a fixed target leads to the address.
   bool is_jump_target(std::uint64_t address);
 
@@ -54,6 +57,7 @@ class CodeReader {
 
  private:
   const std::vector<Instruction>& function_around(std::uint64_t address);
+  std::optional<std::uint64_t> loaded_third(const Instruction& instruction) const;
   void note_call(std::uint64_t address, CallSites& sites);
   std::optional<Instruction> confirm(std::uint64_t address);
   /// Lowest address from low to high that a jump with a fixed target leads to; UINT64_MAX if none does.

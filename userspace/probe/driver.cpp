@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "userspace/probe/call_sites.h"
@@ -30,6 +31,7 @@ class DriverPlanner {
     if (accepts && !explicitly && imports({"SSL_read"})) place_reads("SSL_read");
     if (image_.function(kPythonModule)) place_python();
     if (image_.function(kNodeStreamRead)) place_node();
+    for (const char* symbol : {"SSL_CTX_set_verify", "SSL_set_verify"}) place_verify_callbacks(symbol);
     return std::move(plan_);
   }
 
@@ -74,6 +76,19 @@ class DriverPlanner {
     place_reads("SSL_read", reader_.find_calls(ways, caller->address, caller->address + caller->bytes));
   }
 
+  /// Functions whose address is loaded as the third argument shortly before the call. Should one be something else, what
+  /// is read there will not be the code that the handshake ends with.
+  void place_verify_callbacks(const char* symbol) {
+    Import ways = find_import(image_, symbol);
+    if (const auto linked_in = image_.function(symbol)) ways.stubs.push_back(linked_in->address);
+    for (const Instruction& call : reader_.find_calls(ways).confirmed) {
+      const auto callback = reader_.function_passed_third(call);
+      if (!callback || !callbacks_.insert(*callback).second) continue;
+      const auto cheap = reader_.first_emulated(*callback, kArgument1 | kArgument2);
+      add(ProbePurpose::kVerifyCallback, ProbePlacement::kFunctionEntry, symbol, cheap ? cheap->address : *callback);
+    }
+  }
+
   void add(ProbePurpose purpose, ProbePlacement placement, const char* symbol, std::uint64_t address) {
     const auto offset = image_.file_offset(address);
     const auto instruction = reader_.instruction_at(address);
@@ -83,6 +98,7 @@ class DriverPlanner {
 
   const ElfImage& image_;
   CodeReader reader_;
+  std::set<std::uint64_t> callbacks_;  ///< placed
   LibraryPlan plan_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where to put uprobes in a program whose TLS handshakes the library's own probes do not show: it drives them through
-// SSL_read, or feeds the library through memory. On the program's own calls, so that nobody else pays. Analyses the file
-// alone, like library.h.
+// SSL_read, or feeds the library through memory. On the program's own calls, so that nobody else pays. Also where it is told
+// of verify errors. Analyses the file alone, like library.h.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace mtlswatch {
 
-/// No points: the program drives handshakes in the usual way, or none. Errors: as analyse_library.
+/// No points: the program drives handshakes in the usual way without a callback, or none. Errors: as analyse_library.
 Result<LibraryPlan> analyse_driver(const std::string& path);
 
 }  // namespace mtlswatch

@@ -44,6 +44,11 @@ std::uint32_t probe_key(std::uint32_t slot, ProbePurpose purpose) {
   return slot * MTLSWATCH_PROBE_PURPOSES + static_cast<std::uint32_t>(purpose);
 }
 
+std::uint64_t cookie_of(std::uint32_t slot, ProbePurpose purpose, const VerifyLayout& layout, bool asks_caller) {
+  return probe_key(slot, purpose) | (asks_caller ? MTLSWATCH_PROBE_ASKS_CALLER : 0) |
+         std::uint64_t{layout.error_depth} << MTLSWATCH_PROBE_DEPTH_SHIFT | std::uint64_t{layout.error} << MTLSWATCH_PROBE_ERROR_SHIFT;
+}
+
 // An entry alone would leave the thread inside of its handshake call for good.
 bool needs_return_probe(const ProbePoint& point) {
   return point.placement == ProbePlacement::kFunctionReturn || point.purpose == ProbePurpose::kPeekEntry;
@@ -109,6 +114,9 @@ bpf_program* Kernel::program_for(ProbePurpose purpose) const {
     case ProbePurpose::kReadResult: return programs.on_read_result;
     case ProbePurpose::kBioWrite: return programs.on_bio_write;
     case ProbePurpose::kStreamRead: return programs.on_stream_read;
+    case ProbePurpose::kVerifyContext: return programs.on_verify_context;
+    case ProbePurpose::kVerifyCallbackSet: return programs.on_callback_set;
+    case ProbePurpose::kVerifyCallback: return programs.on_verify_callback;
   }
   return nullptr;
 }
@@ -140,7 +148,7 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
     } else if (needs_return_probe(point) && !with_return_probes) {
       failure = point.symbol + ": return probes are not safe on this kernel";
     } else {
-      auto link = attach_point(point, path, probe_key(*result.slot, point.purpose) | (asks_caller ? MTLSWATCH_PROBE_ASKS_CALLER : 0));
+      auto link = attach_point(point, path, cookie_of(*result.slot, point.purpose, plan.layout, asks_caller));
       if (link) links.insert(links.begin(), std::move(*link));
       if (!link) failure = link.error().message;
     }

@@ -2,6 +2,7 @@
 #include "userspace/probe/library.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -39,6 +40,10 @@ constexpr WantedProbe kWanted[] = {
      nullptr, nullptr, "tls_process_client_certificate"},
     {ProbePurpose::kVerifyResult, "X509_STORE_CTX_get_error", Observe::kCallResult, 0, nullptr, nullptr, nullptr,
      "ssl_verify_cert_chain"},
+    {ProbePurpose::kVerifyContext, "X509_STORE_CTX_get_error", Observe::kCallArguments, kArgument1, nullptr, nullptr, nullptr,
+     "ssl_verify_cert_chain"},
+    {ProbePurpose::kVerifyCallbackSet, "X509_STORE_CTX_set_verify_cb", Observe::kCallArguments, 0, nullptr, nullptr, nullptr,
+     "ssl_verify_cert_chain"},
     {ProbePurpose::kError, "ERR_vset_error", Observe::kCallArguments, kArgument1 | kArgument2, "ERR_put_error",
      nullptr, nullptr, "ossl_statem_fatal"},
     {ProbePurpose::kErrorLegacy, "ERR_put_error", Observe::kCallArguments, kArgument1 | kArgument3, "ERR_vset_error",
@@ -58,6 +63,18 @@ constexpr std::size_t kMostCallSites = 16;  // OpenSSL 1.1.1 has 257 of ERR_put_
 
 constexpr const char* kOnlyInBoringssl = "SSL_CTX_set_custom_verify";  // and in AWS-LC
 
+/// The displacement of [endbr64] mov disp(%rdi), %eax; 0: the function begins with something else.
+std::uint16_t accessor_offset(const ElfImage& image, const char* symbol) {
+  constexpr std::uint8_t kEndbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+  const auto function = image.function(symbol);
+  const CodeSection* section = function ? image.code_at(function->address) : nullptr;
+  if (section == nullptr) return 0;
+  auto bytes = section->bytes.subspan(function->address - section->address);
+  if (bytes.size() > 4 && std::equal(std::begin(kEndbr64), std::end(kEndbr64), bytes.begin())) bytes = bytes.subspan(4);
+  if (bytes.size() < 6 || bytes[0] != 0x8b || bytes[1] != 0x87 || bytes[4] != 0 || bytes[5] != 0) return 0;
+  return static_cast<std::uint16_t>(bytes[2] | bytes[3] << 8);
+}
+
 std::string hex_address(std::uint64_t value) {
   std::string digits;
   do {
@@ -74,6 +91,7 @@ class Planner {
     plan_.name = image.name();
     plan_.build_id = image.build_id();
     plan_.version = image.openssl_version();
+    plan_.layout = verify_layout(image);
   }
 
   LibraryPlan make() && {
@@ -243,6 +261,10 @@ void Planner::miss(const WantedProbe& wanted, const std::string& reason, bool is
 }
 
 }  // namespace
+
+VerifyLayout verify_layout(const ElfImage& image) {
+  return {accessor_offset(image, "X509_STORE_CTX_get_error_depth"), accessor_offset(image, "X509_STORE_CTX_get_error")};
+}
 
 Result<LibraryPlan> analyse_library(const std::string& path) {
   const auto image = ElfImage::open(path);

@@ -14,6 +14,8 @@
 
 namespace mtlswatch {
 
+class ElfImage;
+
 /// What a probe tells, hence which kernel program it runs and which registers that program reads.
 enum class ProbePurpose : std::uint8_t {
   kHandshakeEntry,   ///< SSL_do_handshake begins: rdi is the SSL
@@ -33,6 +35,9 @@ enum class ProbePurpose : std::uint8_t {
   kReadResult,       ///< and has its result in eax
   kBioWrite,         ///< a program calls BIO_write: rsi points to the bytes, edx is their number
   kStreamRead,       ///< Node's TLSWrap::OnStreamRead begins: rsi is the number of bytes, rdx points to a uv_buf_t
+  kVerifyContext,      ///< X509_STORE_CTX_get_error is called: rdi is the X509_STORE_CTX
+  kVerifyCallbackSet,  ///< X509_STORE_CTX_set_verify_cb is called
+  kVerifyCallback,     ///< a program's verify callback begins: edi is 0 at an error, rsi is the X509_STORE_CTX
 };
 
 /// How a point relates to the function it observes.
@@ -64,12 +69,19 @@ struct UnplacedSymbol {
   bool is_imported = false;  ///< it can be probed in the library that defines it: analyse_definitions
 };
 
+/// Where an X509_STORE_CTX keeps these, as the library's own accessors read them (X509_STORE_CTX_get_error_depth(3)).
+struct VerifyLayout {
+  std::uint16_t error_depth = 0;  ///< bytes from its beginning; 0: not known
+  std::uint16_t error = 0;
+};
+
 struct LibraryPlan {
   std::string name;      ///< SONAME, else the file's name
   std::string build_id;  ///< lower-case hex; empty if the file has none
   std::string version;   ///< "OpenSSL 3.0.22 25 Aug 2026"; empty if the file does not say (OpenSSL 3: libcrypto does)
   std::vector<ProbePoint> points;
   std::vector<UnplacedSymbol> unplaced;
+  VerifyLayout layout;  ///< of the libcrypto that is linked in, or that the caller knows to be in use
 };
 
 /// Analyses a shared library or an executable with OpenSSL linked in. Errors concern the file as a whole: it cannot be
@@ -79,6 +91,9 @@ Result<LibraryPlan> analyse_library(const std::string& path);
 /// For a TLS library whose calls of other libraries cannot all be found: the functions themselves, in the library at path
 /// that defines them. Every caller of every process is seen there, so the kernel side has to ask who calls.
 Result<LibraryPlan> analyse_definitions(const std::string& path, const std::set<ProbePurpose>& purposes);
+
+/// Of a libcrypto, or of an image with one linked in.
+VerifyLayout verify_layout(const ElfImage& image);
 
 /// Purposes whose calls this plan could not all find, though the functions are to be had elsewhere.
 std::set<ProbePurpose> purposes_elsewhere(const LibraryPlan& plan);

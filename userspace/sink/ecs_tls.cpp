@@ -66,10 +66,12 @@ void write_established(JsonWriter& json, const Session& session) {
   if (session.resumed) json.flag("resumed", *session.resumed);
 }
 
-/// Of the certificate that failed, 0 being the client's own, where the code's meaning (X509_STORE_CTX_get_error(3)) or the lack
-/// of any other certificate leaves no other.
+/// Of the certificate that failed, 0 being the client's own: as it was seen, or where the code's meaning
+/// (X509_STORE_CTX_get_error(3)) or the lack of any other certificate leaves no other.
 std::optional<int> verify_depth(const Session& session) {
   const int code = session.verify_code.value_or(X509_V_OK);
+  if (code == X509_V_OK) return std::nullopt;
+  if (session.verify_depth) return session.verify_depth;
   const bool is_alone = session.chain.size() == 1 && session.resumed == false;
   const bool is_leaf = code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
                        (code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && is_alone);

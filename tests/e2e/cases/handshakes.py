@@ -21,15 +21,15 @@ EVENTS_TIMEOUT_S = 5
 
 
 def _doors(*more):
-    return [Door(*kind) for kind in (*USUAL_DOORS, *more)]
+    return [Door(*kind) for kind in (*USUAL_DOORS, ("revoking", "tickets"), *more)]
 
 
 def _fronts(lab, server):
     builtin = [(mode, "builtin") for mode in ("required", "optional", "ignoring")]
-    fronts = [lab.front(NginxFront, _doors(*builtin), server), lab.front(HAProxy, _doors(), server),
+    fronts = [lab.front(NginxFront, _doors(*builtin), server, level="debug"), lab.front(HAProxy, _doors(), server),
               lab.front(Apache, _doors(), server), lab.front(Stunnel, _doors(), server)]
     if lab.full:
-        fronts += [lab.front(Apache, _doors(), server, mpm="prefork"), lab.front(NginxFront, _doors(), server, kind="stream")]
+        fronts += [lab.front(Apache, _doors(), server, mpm="prefork"), lab.front(NginxFront, _doors(), server, kind="stream", level="debug")]
         fronts += [lab.front(kind, mode) for kind in (GunicornTls, UvicornTls, HypercornTls, UwsgiTls) for mode in ("required", "optional")]
         if shutil.which("node"):
             fronts.append(lab.front(Node, _doors(), server))

@@ -10,6 +10,7 @@ from lab.host import wait_until
 VERIFY_CODES = {
     "certificate has expired": 10, "self-signed certificate": 18, "self-signed certificate in certificate chain": 19,
     "self signed certificate": 18, "self signed certificate in certificate chain": 19,
+    "certificate revoked": 23,
     "unable to get local issuer certificate": 20, "unable to verify the first certificate": 21,
 }
 _VERIFY_OF_REASON = {"verified_client_certificate": "SUCCESS", "no_client_certificate": "NONE",

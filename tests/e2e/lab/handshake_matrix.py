@@ -13,6 +13,9 @@ VISITORS = {
     "expired": ("required", "expired"), "foreign CA": ("required", "foreign"), "self-signed": ("required", "selfsigned"),
     "ignored expired": ("ignoring", "expired"), "ignored foreign": ("ignoring", "foreign"),
     "ignored self-signed": ("ignoring", "selfsigned"),
+    "expired intermediate": ("required", "lapsed"), "foreign intermediate": ("required", "stray"),
+    "foreign root": ("required", "rooted"), "ignored expired intermediate": ("ignoring", "lapsed"),
+    "not revoked": ("revoking", "alice"), "revoked": ("revoking", "revoked"),
 }
 
 

@@ -25,6 +25,11 @@ class Cell:
     wrong: list = field(default_factory=list)  # filled by judge()
 
 
+def _depth(outcome, resumed):
+    """A session keeps the code alone; these two are always about the leaf."""
+    return outcome.verify_depth if not resumed or outcome.verify_code in (18, 21) else None
+
+
 def accepted_fields(outcome, certificate, version, resumed, server_name):
     """Of a handshake that TLS accepted, whatever the verify code."""
     return {
@@ -32,6 +37,7 @@ def accepted_fields(outcome, certificate, version, resumed, server_name):
         "tls.version": version[-3:], "tls.client.server_name": server_name or None,
         "mtlswatch.client_certificate.presented": certificate is not None,
         "mtlswatch.client_certificate.verify_code": outcome.verify_code,
+        "mtlswatch.client_certificate.verify_depth": _depth(outcome, resumed),
         "mtlswatch.client_certificate.tls_accepted": True,
         "tls.client.x509.serial_number": certificate.serial if certificate else None,
     }
@@ -46,6 +52,7 @@ def refused_fields(outcome, certificate, version, server_name):
         "tls.version": version[-3:], "tls.client.server_name": server_name or None,
         "mtlswatch.client_certificate.presented": certificate is not None,
         "mtlswatch.client_certificate.verify_code": code,
+        "mtlswatch.client_certificate.verify_depth": _depth(outcome, False),
         "mtlswatch.client_certificate.tls_accepted": False,
         "tls.client.x509.serial_number": certificate.serial if certificate else None,
     }
@@ -54,7 +61,7 @@ def refused_fields(outcome, certificate, version, server_name):
 def untold_fields():
     """Of a resumed session whose maker is not seen: nothing is claimed."""
     return {"event.reason": "established", "mtlswatch.client_certificate.presented": None,
-            "mtlswatch.client_certificate.verify_code": None, "tls.client.x509.serial_number": None}
+            "mtlswatch.client_certificate.verify_code": None, "mtlswatch.client_certificate.verify_depth": None, "tls.client.x509.serial_number": None}
 
 
 def broken_fields(reasons, outcomes=("failure",), server_name=ANY):
@@ -71,6 +78,9 @@ def check_ground(cells, fronts, score):
     """The client's view and the fronts' logs against the truths; where they disagree the test is broken."""
     for front in fronts:
         own, log = [cell for cell in cells if cell.front == front.name], front.seen()
+        depths = {seen.verify_depth for seen in log.values()} - {None}
+        if depths or front.logs_depth:
+            score.check(f"{front.name}: its log tells of verify errors at depths 0 and 1", depths == {0, 1}, depths)
         wrong = [f"{cell.row}/{cell.column}: {text}" for cell in own for text in _ground_disagrees(cell, front, log)]
         score.check(f"{front.name}: the client and its own log agree with {len(own)} truths", not wrong,
                     "\n      " + "\n      ".join(wrong[:12]))
@@ -96,6 +106,9 @@ def _log_disagrees(cell, seen):
     code = said["mtlswatch.client_certificate.verify_code"]
     if None not in (seen.verify_code, code) and not _is_right(seen.verify_code, code):
         yield f"the log has verify code {seen.verify_code}, not {code}"
+    depth = said.get("mtlswatch.client_certificate.verify_depth")
+    if None not in (seen.verify_depth, depth) and seen.verify_depth != depth:
+        yield f"the log has the error at depth {seen.verify_depth}, not {depth}"
     if not cell.view.accepted:
         return
     if seen.resumed is not None and seen.resumed != said["tls.resumed"]:

@@ -44,6 +44,7 @@ class Pki:
     server_certificate_file: Path
     server_key_file: Path
     client_ca_file: Path
+    client_crl_file: Path  # revokes "revoked"
     clients: dict  # who -> Certificate
 
     def __getitem__(self, who):
@@ -85,10 +86,10 @@ def _write(directory, stem, certificate, key):
     return certificate_file, key_file
 
 
-def _authority(directory, stem, serial, issuer=None):
+def _authority(directory, stem, serial, issuer=None, days=30):
     key = _new_key("ec")
     certificate = _sign(_name(f"{stem} CA"), key, issuer, serial,
-                        [(x509.BasicConstraints(ca=True, path_length=None), True)])
+                        [(x509.BasicConstraints(ca=True, path_length=None), True)], days)
     file, _ = _write(directory, f"{stem}-ca", certificate, key)
     return _Authority(certificate, key, file)
 
@@ -128,8 +129,25 @@ def _chained_client(directory, who, serial, root):
     return replace(client, chain_file=intermediate.file, chain=(_openssl_facts(intermediate.file),))
 
 
+def _client_with_issuer(directory, who, serial, issuer):
+    """Sends its untrusted issuer's certificate behind its own."""
+    client = _client(directory, who, "ec", serial, issuer, trusted=False)
+    client.certificate_file.write_bytes(client.certificate_file.read_bytes() + issuer.file.read_bytes())
+    return client
+
+
+def _revoke(directory, authority, serial):
+    now = datetime.datetime.utcnow()
+    entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+    builder = x509.CertificateRevocationListBuilder(authority.certificate.subject, now, now + datetime.timedelta(days=30),
+                                                    revoked_certificates=[entry])
+    file = directory / "client.crl"
+    file.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return file
+
+
 def make_pki(directory):
-    """Two authorities and one below, a server and eight clients. The serials differ in length; alice's has its top bit set."""
+    """Two authorities and three below, a server and twelve clients. The serials differ in length; alice's has its top bit set."""
     directory.mkdir()
     client_ca, foreign_ca = _authority(directory, "client", 1), _authority(directory, "foreign", 2)
     server_ca = _authority(directory, "server", 3)
@@ -142,7 +160,11 @@ def make_pki(directory):
         _client(directory, "foreign", "rsa", 0x0F02, foreign_ca, trusted=False),
         _client(directory, "selfsigned", "ec", 0x5E1F, None, trusted=False),
         _chained_client(directory, "dora", 0x0D0A, client_ca),
+        _client_with_issuer(directory, "lapsed", 0x1A5ED, _authority(directory, "lapsed", 5, client_ca, days=-1)),
+        _client_with_issuer(directory, "stray", 0x57A7, _authority(directory, "stray", 6, foreign_ca)),
+        _client_with_issuer(directory, "rooted", 0x4007, foreign_ca),
+        _client(directory, "revoked", "ec", 0x4E40, client_ca, trusted=False),
     )
     server_certificate, server_key = _server(directory, server_ca)
-    return Pki(server_ca.file, server_certificate, server_key, client_ca.file,
+    return Pki(server_ca.file, server_certificate, server_key, client_ca.file, _revoke(directory, client_ca, 0x4E40),
                {client.who: client for client in clients})

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace mtlswatch {
 namespace {
@@ -46,7 +48,7 @@ const ProbePoint* point_of(const LibraryPlan& plan, ProbePurpose purpose) {
 TEST(Driver, observes_nodes_streams_where_they_enter_and_the_read_that_drives_the_handshake) {
   const auto plan = analyse_driver(IMAGE_NODE);
   ASSERT_TRUE(plan) << plan.error().message;
-  EXPECT_EQ(plan->points.size(), 3u);
+  EXPECT_EQ(plan->points.size(), 5u);
   const ProbePoint* stream = point_of(*plan, ProbePurpose::kStreamRead);
   ASSERT_TRUE(stream);
   EXPECT_EQ(stream->disassembly, "push r14");
@@ -55,11 +57,22 @@ TEST(Driver, observes_nodes_streams_where_they_enter_and_the_read_that_drives_th
   EXPECT_EQ(result->disassembly, "push rcx");
 }
 
+TEST(Driver, observes_each_verify_callback_once_and_only_where_a_fixed_one_is_passed) {
+  const auto plan = analyse_driver(IMAGE_NODE);
+  ASSERT_TRUE(plan) << plan.error().message;
+  std::vector<std::string> instructions;
+  for (const ProbePoint& point : plan->points) {
+    if (point.purpose == ProbePurpose::kVerifyCallback) instructions.push_back(point.disassembly);
+  }
+  EXPECT_EQ(instructions, (std::vector<std::string>{"push r12", "push r15"}));
+}
+
 TEST(Driver, leaves_a_proxy_alone_that_calls_the_handshake_itself) {
   if (!std::filesystem::exists("/usr/sbin/nginx")) GTEST_SKIP() << "needs nginx";
   const auto plan = analyse_driver("/usr/sbin/nginx");
   ASSERT_TRUE(plan) << plan.error().message;
-  EXPECT_TRUE(plan->points.empty());
+  EXPECT_EQ(points_of(*plan, ProbePurpose::kVerifyCallback), 1);
+  EXPECT_EQ(plan->points.size(), 1u);
 }
 
 }  // namespace

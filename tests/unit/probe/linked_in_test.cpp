@@ -28,6 +28,13 @@ TEST(LinkedIn, takes_only_the_calls_of_libssls_own_functions_where_everything_is
   EXPECT_EQ(missing_essentials(plan), "");
 }
 
+TEST(LinkedIn, reads_a_verifications_context_as_the_librarys_own_accessors_do) {
+  EXPECT_EQ(plan_of(IMAGE_DEFINITIONS).layout.error, 0xb0);
+  EXPECT_EQ(plan_of(IMAGE_DEFINITIONS).layout.error_depth, 0xac);
+  EXPECT_EQ(plan_of(IMAGE_PLT).layout.error, 0);
+  EXPECT_EQ(plan_of(IMAGE_PLT).layout.error_depth, 0);
+}
+
 TEST(LinkedIn, is_blind_where_libssl_is_linked_in_and_its_own_functions_have_no_names) {
   const auto plan = plan_of(IMAGE_STRIPPED);
   EXPECT_THAT(points_of(plan, ProbePurpose::kCertificate), IsEmpty());

@@ -161,6 +161,15 @@ TEST(EcsHandshake, tells_how_deep_the_failure_is_where_only_one_certificate_can_
   EXPECT_FALSE(has(written(report), depth));
 }
 
+TEST(EcsHandshake, tells_how_deep_the_failure_was_seen_to_be) {
+  HandshakeReport report = handshake_report();
+  report.session.verify_code = 20;
+  report.session.verify_depth = 2;
+  EXPECT_EQ(at(written(report), "/mtlswatch/client_certificate/verify_depth"), 2);
+  report.session.verify_code = 0;
+  EXPECT_FALSE(has(written(report), "/mtlswatch/client_certificate/verify_depth"));
+}
+
 TEST(EcsHandshake, tells_length_and_error_of_a_certificate_that_did_not_parse) {
   HandshakeReport report = handshake_report();
   report.session.chain = {unparsed()};

@@ -35,9 +35,9 @@ LogFormat "{facts}" truth
 CustomLog {directory}/apache.access truth
 SSLSessionCache shmcb:{directory}/sessions(2000000)
 """
-_VERIFY = {"required": "require", "optional": "optional", "ignoring": "optional_no_ca", "none": "none"}
+_VERIFY = {"required": "require", "revoking": "require", "optional": "optional", "ignoring": "optional_no_ca", "none": "none"}
 _PORTS = r"\[client 127\.0\.0\.1:(?P<source>\d+)\] \[local 127\.0\.0\.1:(?P<port>\d+)\]"
-_FAILED = re.compile(_PORTS + r".*Certificate Verification: Error \((?P<code>\d+)\)")
+_FAILED = re.compile(_PORTS + r".*Certificate Verification: Error \((?P<code>\d+)\)(?:.*\[subject: .*?CN=(?P<name>[^,/\]]+))?")
 # optional_no_ca. Apache 2.4.71 then says SUCCESS of a TLS 1.2 session that is resumed, though its certificate never verified.
 _FORGIVEN = re.compile(_PORTS + r".*AH02009: SSL client authentication failed, accepting")
 
@@ -45,8 +45,10 @@ _FORGIVEN = re.compile(_PORTS + r".*AH02009: SSL client authentication failed, a
 def _tls(door, pki):
     if door.mode is None:
         return ""
+    revoking = f"SSLCARevocationFile {pki.client_crl_file}\nSSLCARevocationCheck leaf\n" if door.mode == "revoking" else ""
     return (f"SSLEngine on\nSSLCertificateFile {pki.server_certificate_file}\nSSLCertificateKeyFile {pki.server_key_file}\n"
             f"SSLCACertificateFile {pki.client_ca_file}\nSSLVerifyClient {_VERIFY[door.mode]}\nSSLProtocol -all +TLSv1.2 +TLSv1.3\n"
+            f"SSLVerifyDepth 3\n{revoking}"
             f"SSLSessionTickets {'on' if door.sessions == 'tickets' else 'off'}\n"
             f"<Location {PRIVATE_PATH}>\nSSLVerifyClient {_VERIFY['required' if door.mode == 'none' else door.mode]}\n</Location>\n")
 
@@ -60,6 +62,7 @@ class Apache(Front):
     """mpm: "event" or "prefork". http2: speaks nothing else. Doors of mode "none" ask for a certificate at PRIVATE_PATH."""
 
     name = "apache"
+    logs_depth = True
 
     def __init__(self, directory, pki, doors, server, mpm="event", http2=False):
         self.name = "apache" + ("" if mpm == "event" else f"-{mpm}") + ("-h2" if http2 else "")
@@ -84,11 +87,16 @@ class Apache(Front):
         for line in (self.directory / "apache.error").read_text(errors="replace").splitlines():
             failed, forgiven = _FAILED.search(line), _FORGIVEN.search(line)
             if failed:
-                found[int(failed["source"]), int(failed["port"])] = Seen(verify_code=int(failed["code"]))
+                found[int(failed["source"]), int(failed["port"])] = Seen(verify_code=int(failed["code"]), verify_depth=_depth(failed["name"]))
             if forgiven:
                 key = int(forgiven["source"]), int(forgiven["port"])
                 found[key] = replace(found.get(key, Seen()), verify_code=None)
         return found
+
+
+def _depth(name):
+    """No chain that fails here has more than one authority below its root."""
+    return None if name is None else int(name.strip().endswith(" CA"))
 
 
 def _seen(row):

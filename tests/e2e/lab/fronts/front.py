@@ -12,8 +12,8 @@ CHAIN_ERRORS = (18, 19, 20, 21, 27)
 
 @dataclass(frozen=True)
 class Door:
-    """One port. mode: "required", "optional" or "ignoring" (asks, and lets everybody in), "none" (does not ask),
-    or None for plaintext. sessions: "tickets", "cache" (no tickets), "builtin" (no tickets, cache of one process).
+    """One port. mode: "required", "revoking" (and looks into a revocation list), "optional" or "ignoring" (asks, and lets
+    everybody in), "none" (does not ask), or None for plaintext. sessions: "tickets", "cache" (no tickets), "builtin" (no tickets, cache of one process).
     variant: the front's own choice, see its class."""
     mode: str = None
     sessions: str = "tickets"
@@ -34,6 +34,7 @@ class Seen:
     verify_code: int = None
     resumed: bool = None
     server_name: str = None
+    verify_depth: int = None  # of the certificate that verify_code is about
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Outcome:
     accepted: bool  # by TLS
     verify_code: int  # None where nothing was verified
     reason: str  # event.reason
+    verify_depth: int = None  # of the certificate that verify_code is about; None where that is 0
 
 
 def plain_serial(text):
@@ -55,6 +57,7 @@ class Front:
     name = ""
     lenient = False
     versions = ("TLSv1.2", "TLSv1.3")
+    logs_depth = False  # its log says which certificate of a chain failed
     logs_facts = True  # its log says whose certificate it was
     resumes = True  # takes sessions of before, except:
     never_resumed = ()  # "VERSION COLUMN" of the matrix
@@ -98,10 +101,11 @@ class Front:
         if certificate.trusted:
             return Outcome(True, 0, "verified_client_certificate")
         carries_on = self.lenient or door.mode == "ignoring"  # past the first error; the last one is kept
-        code = {"expired": 10, "selfsigned": 18, "foreign": 21 if carries_on else 20}[certificate.who]
+        code, depth = {"expired": (10, 0), "selfsigned": (18, 0), "foreign": (21 if carries_on else 20, 0), "lapsed": (10, 1),
+                       "stray": (20, 1), "rooted": (19, 1), "revoked": (23, 0)}[certificate.who]
         if self.lenient or (door.mode == "ignoring" and self.forgives(door, code)):
-            return Outcome(True, code, "client_certificate_not_verified")
-        return Outcome(False, code, "certificate_verify_failed")
+            return Outcome(True, code, "client_certificate_not_verified", depth)
+        return Outcome(False, code, "certificate_verify_failed", depth)
 
     def seen(self):
         """(source port, door's port) -> Seen, for every connection that its log tells of."""

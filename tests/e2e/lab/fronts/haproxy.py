@@ -6,7 +6,8 @@ import json
 from lab.fronts.front import Front, Seen, plain_serial
 
 _FACTS = ('{"source_port":%cp,"port":%fp,"used":"%[ssl_c_used]","serial":"%[ssl_c_serial,hex]","verify":"%[ssl_c_verify]",'
-          '"resumed":"%[ssl_fc_is_resumed]","sni":"%[ssl_fc_sni]","error":"%[fc_err]","request_id":"%[var(txn.id)]"}')
+          '"resumed":"%[ssl_fc_is_resumed]","sni":"%[ssl_fc_sni]","error":"%[fc_err]","leaf_error":"%[ssl_c_err]",'
+          '"ca_error":"%[ssl_c_ca_err]","ca_depth":"%[ssl_c_ca_err_depth]","request_id":"%[var(txn.id)]"}')
 _MAIN = """
 global
   nbthread 2
@@ -25,12 +26,12 @@ defaults
   log-format '{facts}'
   error-log-format '{facts}'
 """
-_VERIFY = {"required": "verify required", "optional": "verify optional", "none": "verify none",
+_VERIFY = {"required": "verify required", "revoking": "verify required crl-file {crl}", "optional": "verify optional", "none": "verify none",
            "ignoring": "verify optional crt-ignore-err all ca-ignore-err all"}
 
 
 def _frontend(door, pem, pki, alpn):
-    tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode]} alpn {alpn}"
+    tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode].format(crl=pki.client_crl_file)} alpn {alpn}"
                                         + ("" if door.sessions == "tickets" else " no-tls-tickets"))
     return (f"frontend door{door.port}\n  bind 127.0.0.1:{door.port} {tls}\n"
             f"  http-request set-var(txn.id) req.hdr(x-request-id)\n  default_backend {door.variant or 'safe'}\n")
@@ -47,6 +48,7 @@ class HAProxy(Front):
     """variant: "never", "safe" (also ""), "aggressive", "always" or "queue". label: tells several of them apart."""
 
     name = "haproxy"
+    logs_depth = True
 
     def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1"):
         self.name = "-".join(filter(None, ("haproxy", *label.replace(",", "").replace("/", "").split())))
@@ -74,4 +76,10 @@ def _seen(row):
     code = int(row["verify"]) if row["verify"].isdigit() and not failed else None
     serial = None if failed else plain_serial(row["serial"].strip("-"))
     resumed = None if failed or row["resumed"] not in ("0", "1") else row["resumed"] == "1"
-    return Seen(serial, None, code, resumed, None if failed else row["sni"].strip("-"))
+    return Seen(serial, None, code, resumed, None if failed else row["sni"].strip("-"), None if resumed else _error_depth(row))
+
+
+def _error_depth(row):
+    if row["ca_error"].isdigit() and int(row["ca_error"]):
+        return int(row["ca_depth"])
+    return 0 if row["leaf_error"].isdigit() and int(row["leaf_error"]) else None

@@ -2,14 +2,17 @@
 """nginx with every kind of session cache, as an HTTP proxy, with uwsgi_pass, and as a plain TLS-ending `stream` proxy."""
 
 import json
+import re
 
 from lab.fronts.front import Front, Seen, plain_serial
 from lab.ground_truth import verify_code
 
 _FACTS = ('{"source_port":$remote_port,"port":$server_port,"verify":"$ssl_client_verify","serial":"$ssl_client_serial",'
-          '"resumed":"$ssl_session_reused","sni":"$ssl_server_name"}')
+          '"resumed":"$ssl_session_reused","sni":"$ssl_server_name","connection":$connection}')
+_TOLD = re.compile(r"\*(?P<connection>\d+) verify:0, error:(?P<code>\d+), depth:(?P<depth>\d+),")  # debug
 _MAIN = """
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+error_log {directory}/nginx.error {level};
 daemon off; user www-data; worker_processes 1; pid {directory}/nginx.pid;
 events {{ worker_connections 1024; }}
 http {{
@@ -28,7 +31,7 @@ stream {{
   {stream}
 }}
 """
-_VERIFY = {"required": "on", "optional": "optional", "ignoring": "optional_no_ca", "none": "off"}
+_VERIFY = {"required": "on", "revoking": "on", "optional": "optional", "ignoring": "optional_no_ca", "none": "off"}
 
 
 def _cache(door):
@@ -39,7 +42,8 @@ def _cache(door):
 def _tls(door, pki):
     if door.mode is None:
         return ""
-    return (f"ssl_certificate {pki.server_certificate_file}; ssl_certificate_key {pki.server_key_file}; "
+    revoking = f"ssl_crl {pki.client_crl_file}; " if door.mode == "revoking" else ""
+    return (f"{revoking}ssl_certificate {pki.server_certificate_file}; ssl_certificate_key {pki.server_key_file}; "
             f"ssl_protocols TLSv1.2 TLSv1.3; ssl_client_certificate {pki.client_ca_file}; "
             f"ssl_verify_client {_VERIFY[door.mode]}; {_cache(door)}")
 
@@ -50,12 +54,13 @@ def _server(door, pki, forward):
 
 
 class NginxFront(Front):
-    """One kind of forwarding for all doors: "http", "uwsgi" (uwsgi_pass) or "stream"."""
+    """One kind of forwarding for all doors: "http", "uwsgi" (uwsgi_pass) or "stream". level: of its error log; "debug" tells of every verify error."""
 
     name = "nginx"
+    logs_depth = True
     lenient = True
 
-    def __init__(self, directory, pki, doors, server, kind="http"):
+    def __init__(self, directory, pki, doors, server, kind="http", level="error"):
         self.name = "nginx" if kind == "http" else f"nginx-{kind}"
         self.refuses_after_handshake = kind == "stream"
         super().__init__(directory, pki, doors)
@@ -64,15 +69,20 @@ class NginxFront(Front):
         servers = "".join(_server(door, pki, forward) for door in self.doors)
         configuration = self.directory / "nginx.conf"
         configuration.write_text(_MAIN.format(
-            directory=self.directory, facts=_FACTS, server=server, http="" if kind == "stream" else servers,
+            directory=self.directory, level=level, facts=_FACTS, server=server, http="" if kind == "stream" else servers,
             stream=servers if kind == "stream" else ""))
         log = self.directory / "nginx.error"
         self.start(["/usr/sbin/nginx", "-c", configuration, "-e", log])
 
     def seen(self):
         rows = [json.loads(line) for line in (self.directory / "nginx.access").read_text().splitlines()]
-        return {(row["source_port"], row["port"]): _seen(row) for row in rows}
+        log = (self.directory / "nginx.error").read_text(errors="replace")
+        told = {int(match["connection"]): (int(match["code"]), int(match["depth"])) for match in _TOLD.finditer(log)}
+        return {(row["source_port"], row["port"]): _seen(row, told.get(row["connection"])) for row in rows}
 
 
-def _seen(row):
-    return Seen(plain_serial(row["serial"]), None, verify_code(row["verify"]), row["resumed"] == "r", row["sni"])
+def _seen(row, last_error):
+    """last_error: code and depth that the verify callback was told last."""
+    code = verify_code(row["verify"])
+    depth = last_error[1] if last_error and last_error[0] == code else None
+    return Seen(plain_serial(row["serial"]), None, code, row["resumed"] == "r", row["sni"], depth)
