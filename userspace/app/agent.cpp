@@ -207,6 +207,7 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   const auto* process = header->kind == MTLSWATCH_KIND_PROCESS ? as<mtlswatch_process>(bytes) : nullptr;
   if (!process) return;
   const bool is_new_worker = process->change == MTLSWATCH_PROCESS_FORK && (process->observed & MTLSWATCH_OBSERVED_BACKEND);
+  watcher_.note(*process);
   if (is_new_worker || process->change == MTLSWATCH_PROCESS_LISTEN) want_scan(header->time_ns + kAfterListenNs);
   if (process->change != MTLSWATCH_PROCESS_EXEC) return;
   want_scan(header->time_ns + (process->observed ? kAfterListenNs : kAfterExecNs));
@@ -214,10 +215,10 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
   if (const auto facts = watcher_.examine(header->pid)) give_process(*facts);
 }
 
-// Who connects to Django may be gone in a moment: its /proc facts are read at once.
+// Who connects to Django may be gone in a moment: its /proc facts are read at once. So are those of who has just begun to listen.
 void Agent::learn_of(const mtlswatch_connection& connection) {
   for (const std::uint32_t pid : {connection.header.pid, connection.peer_pid}) {
-    const bool is_news = pid != 0 && !pipeline_.correlator().processes().is_known(pid);
+    const bool is_news = pid != 0 && (watcher_.listeners_are_old() || !pipeline_.correlator().processes().is_known(pid));
     const auto facts = is_news ? watcher_.examine(pid) : std::nullopt;
     if (facts) give_process(*facts);
     if (facts && !facts->listeners.empty()) want_scan(connection.header.time_ns);  // marks the clients it has already

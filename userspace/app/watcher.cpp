@@ -17,6 +17,8 @@
 namespace mtlswatch {
 namespace {
 
+// Who listens is read by walking the files of all tasks: not at the pace of somebody who listens and connects in a loop.
+constexpr std::uint64_t kBetweenReadsNs = 20'000'000;
 constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER;
 
 // Debian's, Red Hat's and Alpine's places of libssl.
@@ -61,9 +63,17 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
 }
 
 std::optional<ProcessFacts> Watcher::examine(std::uint32_t pid) {
+  const bool may_read = boottime_ns() >= listeners_read_ns_ + kBetweenReadsNs;
+  if (listeners_are_old_ && may_read) {
+    if (const Status status = read_listeners(); !status) spdlog::warn("read who listens: {}", status.error().message);
+  }
   auto facts = discovery_.examine(pid, config_, listeners_);
   if (facts) cover(*facts, false);
   return facts;
+}
+
+void Watcher::note(const mtlswatch_process& change) {
+  listeners_are_old_ |= change.change == MTLSWATCH_PROCESS_LISTEN && change.header.time_ns >= listeners_read_ns_;
 }
 
 bool Watcher::is_news_of_a_library(std::span<const std::uint8_t> record) const {
@@ -76,8 +86,11 @@ bool Watcher::is_news_of_a_library(std::span<const std::uint8_t> record) const {
 }
 
 Status Watcher::read_listeners() {
+  const std::uint64_t now_ns = boottime_ns();
   const auto bytes = kernel_.read_listeners();
   if (!bytes) return bytes.error();
+  listeners_are_old_ = false;
+  listeners_read_ns_ = now_ns;
   listeners_.clear();
   constexpr std::size_t kSize = sizeof(mtlswatch_connection);
   for (std::size_t at = 0; at + kSize <= bytes->size(); at += kSize) {

@@ -3,6 +3,8 @@
 // libraries. No event passes through it. Used by the agent and by `targets`, on the event loop's thread.
 #pragma once
 
+#include <mtlswatch/event.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -36,6 +38,9 @@ class Watcher {
   Result<News> scan(bool is_dry = false);
   /// One process, now, interesting or not. Nothing if it has ended.
   std::optional<ProcessFacts> examine(std::uint32_t pid);
+  /// Where somebody began to listen: who listens is then read anew before the next process is examined.
+  void note(const mtlswatch_process& change);
+  bool listeners_are_old() const { return listeners_are_old_; }
 
   const std::map<std::uint32_t, ProcessFacts>& processes() const { return known_; }
   ProbedLibraries& libraries() { return libraries_; }
@@ -59,6 +64,8 @@ class Watcher {
   Kernel& kernel_;
   Discovery discovery_;
   std::vector<Listener> listeners_;
+  bool listeners_are_old_ = false;
+  std::uint64_t listeners_read_ns_ = 0;
   std::map<std::uint32_t, ProcessFacts> known_;
   ProbedLibraries libraries_;
   std::map<FileIdentity, std::string> stream_witnesses_;  ///< by executable: what came of it

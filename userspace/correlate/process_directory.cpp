@@ -3,7 +3,15 @@
 
 namespace mtlswatch {
 
+void ProcessDirectory::learn(const ProcessFacts& facts) {
+  entries_[facts.pid] = Entry{facts, 0, true, 0};
+  for (auto& [pid, entry] : entries_) {
+    if (entry.heir_of == facts.pid) inherit(entry, facts);
+  }
+}
+
 void ProcessDirectory::apply(const ProcessChange& change) {
+  if (change.kind == ProcessChangeKind::kExit || change.kind == ProcessChangeKind::kExec) end_inheritance(change.pid);
   if (change.kind == ProcessChangeKind::kExit) {
     const auto entry = entries_.find(change.pid);
     if (entry != entries_.end()) entry->second.ended_ns = change.time_ns;
@@ -15,12 +23,27 @@ void ProcessDirectory::apply(const ProcessChange& change) {
   }
   if (change.kind != ProcessChangeKind::kFork) return;
   if (late_.contains(change.parent_pid)) late_.insert(change.pid);
+  Entry& child = entries_[change.pid];
+  child = Entry{};
+  child.facts.pid = change.pid;
+  child.heir_of = change.parent_pid;
   const auto parent = entries_.find(change.parent_pid);
-  if (parent == entries_.end()) return;
-  ProcessFacts child = parent->second.facts;
-  child.pid = change.pid;
-  child.parent_pid = change.parent_pid;
-  learn(child);
+  if (parent != entries_.end() && parent->second.is_known) inherit(child, parent->second.facts);
+}
+
+void ProcessDirectory::inherit(Entry& child, const ProcessFacts& parent) const {
+  const std::uint32_t pid = child.facts.pid;
+  child.facts = parent;
+  child.facts.pid = pid;
+  child.facts.parent_pid = parent.pid;
+  child.is_known = true;
+}
+
+/// Its number may come again, for another program.
+void ProcessDirectory::end_inheritance(std::uint32_t parent_pid) {
+  for (auto& [pid, entry] : entries_) {
+    if (entry.heir_of == parent_pid) entry.heir_of = 0;
+  }
 }
 
 ProcessFacts ProcessDirectory::find(std::uint32_t pid) const {

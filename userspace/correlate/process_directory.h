@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of processes by number, with forks inheriting from their parent until discovery says more.
+// What is known of processes by number. A fork's child is what its parent is, also where that is learnt later, until discovery
+// says more of the child itself: one that serves a single connection has ended before anybody can look at it.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,9 @@ namespace mtlswatch {
 
 class ProcessDirectory {
  public:
-  void learn(const ProcessFacts& facts) { entries_[facts.pid] = Entry{facts, 0}; }
+  void learn(const ProcessFacts& facts);
 
-  /// A fork's child is what its parent is; an exec makes it something unknown; an ended process is remembered for
-  /// kLingerNs, for requests under way.
+  /// An exec makes a process something unknown; an ended one is remembered for kLingerNs, for requests under way.
   void apply(const ProcessChange& change);
 
   /// Facts about a process; with nothing but the number when none are known.
@@ -24,7 +24,7 @@ class ProcessDirectory {
   /// Whether its facts are current: an ended process's number may come again.
   bool is_known(std::uint32_t pid) const {
     const auto entry = entries_.find(pid);
-    return entry != entries_.end() && entry->second.ended_ns == 0;
+    return entry != entries_.end() && entry->second.ended_ns == 0 && entry->second.is_known;
   }
 
   /// A client certificate was seen in this process outside of any handshake call; forks inherit it.
@@ -39,7 +39,12 @@ class ProcessDirectory {
   struct Entry {
     ProcessFacts facts;
     std::uint64_t ended_ns = 0;  ///< 0: alive
+    bool is_known = false;       ///< else nothing but numbers
+    std::uint32_t heir_of = 0;   ///< the parent whose facts these are; 0: its own, or that parent is another process now
   };
+  void inherit(Entry& child, const ProcessFacts& parent) const;
+  void end_inheritance(std::uint32_t parent_pid);
+
   std::unordered_map<std::uint32_t, Entry> entries_;
   std::unordered_set<std::uint32_t> late_;
 };
