@@ -17,6 +17,7 @@ TIMEOUT_S = 20
 class Response:
     status: int
     headers: dict  # lower-case names
+    body: bytes = b""
 
     def worker_pid(self):
         return int(self.headers["x-worker-pid"]) if "x-worker-pid" in self.headers else None

@@ -24,10 +24,10 @@ class _Stream:
 
 
 class Raw:
-    """An open connection, over TLS if a context is given."""
+    """An open connection, over TLS if a context is given. sock: one that is open already, and now is ours."""
 
-    def __init__(self, port, context=None):
-        sock = open_tcp("127.0.0.1", port)
+    def __init__(self, port, context=None, sock=None):
+        sock = sock or open_tcp("127.0.0.1", port)
         self.source_ip, self.source_port = sock.getsockname()
         self._sock = context.wrap_socket(sock, server_hostname="localhost") if context else sock
         self._sock.settimeout(TIMEOUT_S)
@@ -40,8 +40,8 @@ class Raw:
         """The next response, read to its end; a 100 before it is skipped."""
         answer = http.client.HTTPResponse(self._stream, method=method)
         answer.begin()
-        answer.read()
-        return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()})
+        body = answer.read()
+        return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
     def interim(self):
         """The status of a response that has a head only."""

@@ -53,25 +53,26 @@ def _tls(door, pki):
             f"<Location {PRIVATE_PATH}>\nSSLVerifyClient {_VERIFY['required' if door.mode == 'none' else door.mode]}\n</Location>\n")
 
 
-def _host(door, pki, server):
+def _host(door, pki, server, directives):
     return (f"Listen 127.0.0.1:{door.port}\n<VirtualHost 127.0.0.1:{door.port}>\n{_tls(door, pki)}"
-            f"ProxyPass / http://{server}/ keepalive=On\nProxyPreserveHost On\n</VirtualHost>\n")
+            f"ProxyPass / http://{server}/ keepalive=On\nProxyPreserveHost On\n{directives}</VirtualHost>\n")
 
 
 class Apache(Front):
-    """mpm: "event" or "prefork". http2: speaks nothing else. Doors of mode "none" ask for a certificate at PRIVATE_PATH."""
+    """mpm: "event" or "prefork". http2: speaks nothing else. Doors of mode "none" ask for a certificate at PRIVATE_PATH.
+    directives: more lines for every virtual host."""
 
     name = "apache"
     logs_depth = True
 
-    def __init__(self, directory, pki, doors, server, mpm="event", http2=False):
+    def __init__(self, directory, pki, doors, server, mpm="event", http2=False, directives=""):
         self.name = "apache" + ("" if mpm == "event" else f"-{mpm}") + ("-h2" if http2 else "")
         super().__init__(directory, pki, doors)
         configuration = self.directory / "apache.conf"
         modules = [f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
                    for name in (*_MODULES, *(["http2"] if http2 else []), f"mpm_{mpm}") if name not in _BUILT_IN]
         configuration.write_text(_MAIN.format(directory=self.directory, modules="\n".join(modules), facts=_FACTS)
-                                 + ("Protocols h2\n" if http2 else "") + "".join(_host(door, pki, server) for door in self.doors))
+                                 + ("Protocols h2\n" if http2 else "") + "".join(_host(door, pki, server, directives) for door in self.doors))
         self.start(["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", configuration])
 
     def problems(self):

@@ -30,27 +30,30 @@ _VERIFY = {"required": "verify required", "revoking": "verify required crl-file 
            "ignoring": "verify optional crt-ignore-err all ca-ignore-err all"}
 
 
-def _frontend(door, pem, pki, alpn):
+def _frontend(door, pem, pki, alpn, directives):
     tls = "" if door.mode is None else (f"ssl crt {pem} ca-file {pki.client_ca_file} {_VERIFY[door.mode].format(crl=pki.client_crl_file)} alpn {alpn}"
                                         + ("" if door.sessions == "tickets" else " no-tls-tickets"))
     return (f"frontend door{door.port}\n  bind 127.0.0.1:{door.port} {tls}\n"
-            f"  http-request set-var(txn.id) req.hdr(x-request-id)\n  default_backend {door.variant or 'safe'}\n")
+            f"  http-request set-var(txn.id) req.hdr(x-request-id)\n{directives}  default_backend {door.variant or 'safe'}\n")
 
 
-def _backend(variant, server, at_once):
+def _backend(variant, server, at_once, check):
     """variant: a value of http-reuse, or "queue": so many requests at once, the others wait."""
     reuse = "always" if variant == "queue" else variant
     limit = f" maxconn {at_once}" if variant == "queue" else ""
-    return f"backend {variant}\n  http-reuse {reuse}\n  server shop {server} pool-purge-delay 30s{limit}\n"
+    option = f"  option httpchk\n  http-check send meth GET uri {check} ver HTTP/1.1 hdr Host shop hdr X-Request-ID check\n" if check else ""
+    checked = " check inter 100ms" if check else ""
+    return f"backend {variant}\n  http-reuse {reuse}\n{option}  server shop {server} pool-purge-delay 30s{limit}{checked}\n"
 
 
 class HAProxy(Front):
-    """variant: "never", "safe" (also ""), "aggressive", "always" or "queue". label: tells several of them apart."""
+    """variant: "never", "safe" (also ""), "aggressive", "always" or "queue". label: tells several of them apart.
+    directives: more lines for every frontend. check: the path that health checks ask for."""
 
     name = "haproxy"
     logs_depth = True
 
-    def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1"):
+    def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1", directives="", check=""):
         self.name = "-".join(filter(None, ("haproxy", *label.replace(",", "").replace("/", "").split())))
         super().__init__(directory, pki, doors)
         pem, configuration = self.directory / "server.pem", self.directory / "haproxy.cfg"
@@ -58,7 +61,8 @@ class HAProxy(Front):
         pem.chmod(0o600)
         variants = sorted({door.variant or "safe" for door in self.doors})
         configuration.write_text(_MAIN.format(facts=_FACTS) + "".join(
-            [_frontend(door, pem, pki, alpn) for door in self.doors] + [_backend(variant, server, at_once) for variant in variants]))
+            [_frontend(door, pem, pki, alpn, directives) for door in self.doors] + [
+                _backend(variant, server, at_once, check) for variant in variants]))
         self.start(["/usr/sbin/haproxy", "-db", "-f", configuration])
 
     def seen(self):

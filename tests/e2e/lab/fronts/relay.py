@@ -29,7 +29,7 @@ listen relay
 _SEND = {None: "", 1: "send-proxy", 2: "send-proxy-v2"}
 
 
-class _Relay(Front):
+class Relay(Front):
     logs_facts = False
 
     def __init__(self, directory, pki):
@@ -45,18 +45,18 @@ class _Relay(Front):
         return file
 
 
-class Socat(_Relay):
-    """A process a connection. uid: of an unprivileged owner, None for root."""
+class Socat(Relay):
+    """A process a connection. uid: of an unprivileged owner, None for root. address: where it listens."""
 
     name = "socat"
 
-    def __init__(self, directory, pki, server, uid=None):
+    def __init__(self, directory, pki, server, uid=None, address="127.0.0.1"):
         super().__init__(directory, pki)
-        self.start([*as_user(uid), "/usr/bin/socat", f"TCP-LISTEN:{self.port},bind=127.0.0.1,fork,reuseaddr",
+        self.start([*as_user(uid), "/usr/bin/socat", f"TCP-LISTEN:{self.port},bind={address},fork,reuseaddr",
                     f"TCP:{server}"])
 
 
-class NginxStream(_Relay):
+class NginxStream(Relay):
     """header: None or 1, the version of the PROXY protocol. tls: ends TLS after all, and asks for a certificate."""
 
     name = "stream"
@@ -69,7 +69,7 @@ class NginxStream(_Relay):
         self.start(["/usr/sbin/nginx", "-c", configuration, "-e", self.directory / "nginx.error"])
 
 
-class HAProxyRelay(_Relay):
+class HAProxyRelay(Relay):
     """header: None, 1 or 2. mode: "tcp", or "http" for a plaintext proxy."""
 
     name = "haproxy"
@@ -80,7 +80,7 @@ class HAProxyRelay(_Relay):
             mode=mode, port=self.port, server=server, ends="", options=_SEND[header]))])
 
 
-class Reencrypting(_Relay):
+class Reencrypting(Relay):
     """HAProxy that ends TLS and opens its own to the next proxy. own: its certificate there."""
 
     name = "reencrypting"
@@ -94,7 +94,7 @@ class Reencrypting(_Relay):
             ends=f" ssl crt {pem} ca-file {pki.client_ca_file} verify optional"))])
 
 
-class OwnRelay(_Relay):
+class OwnRelay(Relay):
     """stunnel as an unprivileged user runs it, with an authority of his own."""
 
     name = "own"

@@ -12,5 +12,7 @@ urlpatterns = [
     re_path(r"^nap(?:/|$)", views.nap),
     re_path(r"^early(?:/|$)", views.early),
     re_path(r"^lies(?:/|$)", views.lies),
+    re_path(r"^fetch(?:/|$)", views.fetch),
+    re_path(r"^cached(?:/|$)", views.cached),
     re_path(r"", views.plain),
 ]

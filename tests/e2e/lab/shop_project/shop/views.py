@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import time
+import urllib.request
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
@@ -62,3 +63,15 @@ def lies(_request):
     response = StreamingHttpResponse(iter(pieces), content_type="text/plain")
     response["Content-Length"] = sum(map(len, pieces))
     return response
+
+
+def fetch(request):
+    """Asks whatever address it is given, as a careless application does; tells who answered."""
+    inner = urllib.request.Request(request.GET["url"], headers={"X-Request-ID": request.GET["id"]})
+    with urllib.request.urlopen(inner, timeout=10) as answer:
+        return JsonResponse({"status": answer.status, "worker": int(answer.headers["X-Worker-Pid"])})
+
+
+def cached(_request):
+    """May be kept for one second."""
+    return HttpResponse(b"cached", headers={"Cache-Control": "max-age=1"})
