@@ -9,6 +9,7 @@ urlpatterns = [
     re_path(r"^status/(?P<status>[1-5]\d\d)(?:/|$)", views.status),
     re_path(r"^auth$", views.allow),
     re_path(r"^big(?:/|$)", views.big),
+    re_path(r"^sized(?:/|$)", views.sized),
     re_path(r"^nap(?:/|$)", views.nap),
     re_path(r"^early(?:/|$)", views.early),
     re_path(r"^lies(?:/|$)", views.lies),

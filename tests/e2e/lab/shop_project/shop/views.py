@@ -46,6 +46,11 @@ def big(_request):
     return HttpResponse(b"0123456789abcdef" * 16384, content_type="text/plain")
 
 
+def sized(_request):
+    """An answer that leaves a client of HTTP/1.0 its connection."""
+    return HttpResponse(b"0123456789abcdef" * 16, headers={"Content-Length": "256"})
+
+
 async def nap(_request):
     """Under ASGI the answers of many connections interleave."""
     await asyncio.sleep(0.02)

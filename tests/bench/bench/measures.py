@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be measured, by name: each takes the build folder and the number of rounds, and returns rows of a table."""
+
+from bench.capacity import measure_capacity
+from bench.fronts import measure_front
+
+MEASURES = {
+    f"{front}-{load}": (lambda build, rounds, front=front, load=load: measure_front(front, load, build, rounds))
+    for front in ("nginx", "haproxy", "apache") for load in ("requests", "handshakes")
+}
+MEASURES["capacity"] = measure_capacity
