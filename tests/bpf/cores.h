@@ -47,6 +47,7 @@ class Cores : public testing::Test {
   std::uint32_t user_message();
 
   Records take() { return ring_->take(); }
+  void drain_beside(const std::function<void()>& work) { ring_->drain_beside(work); }
   mtlswatch_record_counter count(mtlswatch_kind kind) const;
   std::uint64_t failures(mtlswatch_failure place) const;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way out: no record shows what lay in the ring before it, and a full ring is counted and told.
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "tests/bpf/cores.h"
 
@@ -119,6 +121,23 @@ TEST_F(RingCore, shows_nothing_older_behind_a_message) {
 TEST_F(RingCore, shows_nothing_older_in_a_message_that_it_could_not_read) {
   const EdgeOfMemory memory;
   expect_clean(sizeof(mtlswatch_io) + 2048, [&] { message(memory.last(3), 2000, 2000); });
+}
+
+TEST_F(RingCore, loses_nothing_beside_work_that_takes_longer_than_the_ring_has_room) {
+  constexpr std::uint64_t kMessages = kWraps * kRingBytes / 2048;
+  drain_beside([&] {
+    for (std::uint64_t position = 0; position < kMessages; ++position) {
+      message(marker().data(), marker().size(), marker().size(), position);
+      if (position % 8 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));  // a quarter of the ring
+    }
+  });
+  const Records records = take();
+  ASSERT_EQ(records.size(), kMessages);
+  for (std::uint64_t position = 0; position < kMessages; ++position) {
+    ASSERT_EQ(records[position].as<mtlswatch_io>().position, position);
+    ASSERT_EQ(records[position].captured(), marker());
+  }
+  EXPECT_EQ(count(MTLSWATCH_KIND_IO).dropped, 0u);
 }
 
 TEST_F(RingCore, drops_and_counts_by_kind_when_full) {

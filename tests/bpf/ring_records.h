@@ -57,6 +57,8 @@ class RingRecords {
   const Records& drain();
   /// Drains and forgets.
   Records take();
+  /// Does work, and keeps what comes meanwhile.
+  void drain_beside(const std::function<void()>& work) { reader_->drain_beside(work); }
   /// Drains until the condition holds, 5 s at most; returns whether it did.
   bool wait_for(const std::function<bool(const Records&)>& condition);
 

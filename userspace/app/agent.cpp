@@ -122,7 +122,7 @@ Status Agent::open_introspection() {
 Status Agent::run() {
   const std::string watching = fmt::format("watching {} processes", watcher_.processes().size());
   announce("agent-ready", watching);
-  if (const Status status = flush(); !status) return status;
+  if (const Status status = outputs_->flush(); !status) return status;
   service_manager_.ready(watching);
   for (bool stop = false; !stop;) {
     epoll_event events[4];
@@ -159,7 +159,7 @@ Status Agent::turn(std::uint64_t now_ns) {
   }
   look_into(now_ns, false);
   service_manager_.keep_alive(now_ns);
-  return flush();
+  return outputs_->flush();
 }
 
 void Agent::publish(std::uint64_t now_ns) {
@@ -192,8 +192,6 @@ Status Agent::handle_signal(bool& stop) {
   stop = true;
   return Done{};
 }
-
-Status Agent::flush() { return outputs_->flush(); }
 
 void Agent::on_record(std::span<const std::uint8_t> bytes) {
   drained_any_ = true;
@@ -272,11 +270,13 @@ void Agent::want_scan(std::uint64_t due_ns) {
 Status Agent::scan() {
   last_scan_ns_ = boottime_ns();
   next_scan_ns_ = 0;
-  auto news = watcher_.scan();
-  if (!news) return news.error();
-  for (const ProcessFacts& facts : news->processes) give_process(facts);
+  std::optional<Result<Watcher::News>> scanned;
+  ring_->drain_beside([&] { scanned = watcher_.scan(); });
+  if (!*scanned) return scanned->error();
+  const Watcher::News& news = **scanned;
+  for (const ProcessFacts& facts : news.processes) give_process(facts);
   constexpr std::size_t kSize = sizeof(mtlswatch_connection);
-  const std::span<const std::uint8_t> records(news->connection_records);
+  const std::span<const std::uint8_t> records(news.connection_records);
   for (std::size_t at = 0; at + kSize <= records.size(); at += kSize) {
     const auto record = records.subspan(at, kSize);
     learn_of(*as<mtlswatch_connection>(record));

@@ -62,7 +62,6 @@ class Agent {
   Status take_over_configuration();
   Status replace_outputs(const Config& config);
   void announce(const char* action, std::string message);
-  Status flush();
   void publish(std::uint64_t now_ns);
   void look_into(std::uint64_t now_ns, bool is_last);
 
