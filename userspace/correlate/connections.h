@@ -62,7 +62,7 @@ struct Connection {
   std::uint32_t handshake_certificates = 0;
   std::uint64_t server_hello_ns = 0;
   bool seen_late = false;  ///< its first handshake call began behind the ServerHello: certificates may have come unseen
-  std::vector<Certificate> renewed_chain;      ///< of a client that is asked again, until its handshake call returns
+  CertificateChain renewed_chain;           ///< of a client that is asked again, until its handshake call returns
   std::optional<OlderSession> offered;         ///< the session that the server may resume; the last one counts
   std::vector<std::uint64_t> stored_sessions;  ///< put into the in-process cache by this handshake, at most kStored
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake

@@ -2,6 +2,7 @@
 #include "userspace/correlate/exchange_tracker.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mtlswatch {
 namespace {
@@ -127,7 +128,7 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
   const auto& peer = facts.provenance.peer_process;
   // What the router read is the exchange; handing it to a worker is not another one.
   if (peer && is_own_router(*peer, processes_.find(facts.request.actor.pid), facts.server)) return true;
-  settled.push_back(facts);
+  settled.push_back(std::move(facts));  // of what stays, only response_ns is looked at again
   return true;
 }
 

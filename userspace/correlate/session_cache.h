@@ -18,7 +18,7 @@ namespace mtlswatch {
 struct OlderSession {
   std::optional<bool> presented;  ///< absent: its facts could not be read
   int verify_code = 0;            ///< X509_V_*, as stored in the session
-  std::vector<Certificate> chain; ///< a ticket holds the leaf alone
+  CertificateChain chain; ///< a ticket holds the leaf alone
   std::string server_name;        ///< SNI of the original handshake; empty: none, or not kept
 };
 

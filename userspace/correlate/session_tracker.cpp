@@ -142,7 +142,7 @@ void SessionTracker::on_certificate(Connection& connection, const PeerCertificat
     return;
   }
   const bool again = connection.session.state == SessionState::kEstablished;
-  std::vector<Certificate>& chain = again ? connection.renewed_chain : connection.session.chain;
+  CertificateChain& chain = again ? connection.renewed_chain : connection.session.chain;
   if (again && event.index == 0) chain.clear();
   if (event.index != chain.size()) return;  // a lost one leaves a hole: what follows is not the chain's next
   chain.push_back(event.certificate);

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "userspace/decode/x509.h"
-
 namespace mtlswatch {
 
 void CertificateAssembler::add(const mtlswatch_certificate& record, std::span<const std::uint8_t> data,
@@ -58,7 +56,7 @@ void CertificateAssembler::flush(const Actor& actor, std::uint64_t ssl, std::vec
 void CertificateAssembler::emit(Assembly& assembly, std::vector<Event>& out) {
   Certificate& certificate = assembly.event.certificate;
   if (!assembly.broken && assembly.der.size() == assembly.length) {
-    certificate = parse_certificate(assembly.der);
+    certificate = cache_.parse(assembly.der);
   } else {
     ++incomplete_;
     certificate.length_bytes = assembly.length;

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "userspace/decode/certificate_cache.h"
 #include "userspace/model/events.h"
 
 namespace mtlswatch {
@@ -43,6 +44,7 @@ class CertificateAssembler {
 
   std::list<Assembly> assemblies_;  ///< oldest first; a handful at any time
   std::uint64_t incomplete_ = 0;
+  CertificateCache cache_;
 };
 
 }  // namespace mtlswatch

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mtlswatch {
@@ -36,6 +39,38 @@ struct Certificate {
   std::string public_key_curve;      ///< "P-256"; empty where there is none
   int public_key_bits = 0;
   int version = 0;  ///< 3 for v3
+};
+
+/// What a peer sent, leaf first. Copies share the certificates until one is changed: every report of a connection holds its
+/// client's, and copying their texts cost more than judging the request.
+class CertificateChain {
+ public:
+  CertificateChain() = default;
+  CertificateChain(std::initializer_list<Certificate> certificates)
+      : certificates_(std::make_shared<std::vector<Certificate>>(certificates)) {}
+
+  bool empty() const { return size() == 0; }
+  std::size_t size() const { return certificates_ ? certificates_->size() : 0; }
+  const Certificate* begin() const { return certificates_ ? certificates_->data() : nullptr; }
+  const Certificate* end() const { return begin() + size(); }
+  const Certificate& front() const { return certificates_->front(); }
+  /// The leaf alone, shared. Empty: there is none.
+  std::shared_ptr<const Certificate> leaf() const {
+    return empty() ? nullptr : std::shared_ptr<const Certificate>(certificates_, &certificates_->front());
+  }
+
+  Certificate& operator[](std::size_t index) { return own()[index]; }
+  void push_back(Certificate certificate) { own().push_back(std::move(certificate)); }
+  void clear() { certificates_.reset(); }
+
+ private:
+  std::vector<Certificate>& own() {
+    if (!certificates_) certificates_ = std::make_shared<std::vector<Certificate>>();
+    if (certificates_.use_count() > 1) certificates_ = std::make_shared<std::vector<Certificate>>(*certificates_);
+    return *certificates_;
+  }
+
+  std::shared_ptr<std::vector<Certificate>> certificates_;
 };
 
 }  // namespace mtlswatch

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,7 +70,7 @@ struct Session {
   /// then is not known any more. 0: it was not.
   std::uint64_t reauthenticated_ns = 0;
   std::optional<int> failure_reason;  ///< SSL_R_*
-  std::vector<Certificate> chain;     ///< leaf first
+  CertificateChain chain;
   std::optional<ClientHello> client_hello;
   std::optional<ServerHello> server_hello;
   std::string original_server_name;   ///< resumed: SNI of the handshake that made the session; empty: not known
@@ -140,7 +141,7 @@ struct RequestReport {
   std::optional<ProcessFacts> peer_process;  ///< a local direct connection's process
   std::vector<Hop> hops;               ///< outermost first
   std::vector<Claim> claims;
-  std::optional<Certificate> certificate;  ///< the origin's leaf; absent for one_of
+  std::shared_ptr<const Certificate> certificate;  ///< the origin's leaf; null for one_of
   std::optional<Session> origin;           ///< the origin's session, where there is exactly one
   /// Verdict kExempt only; reason then says what it would have been.
   std::optional<AppliedExemption> exemption;

@@ -205,6 +205,7 @@ bool has_slash(const Name& name) {
 }  // namespace
 
 Comparison compare_names(std::string_view claimed, std::string_view certified) {
+  if (claimed == certified && !claimed.empty()) return Comparison::kMatches;  // nginx writes RFC 2253, as we do
   auto left = parse(claimed);
   auto right = parse(certified);
   if (!left || !right) return Comparison::kNotComparable;

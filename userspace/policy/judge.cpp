@@ -22,7 +22,7 @@ void show_origin(const Origin& origin, RequestReport& report) {
   report.source = origin.source;
   report.destination = origin.destination;
   report.origin = origin.session;
-  if (!origin.session.chain.empty()) report.certificate = origin.session.chain.front();
+  report.certificate = origin.session.chain.leaf();
 }
 
 // A direct connection has no proxy's listener: the backend's own end is where the client came in.

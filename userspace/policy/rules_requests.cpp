@@ -109,7 +109,7 @@ Sighting sighting_of(RuleId rule, const RequestReport& report) {
   sighting.alert.source = report.source;
   sighting.alert.destination = report.destination;
   sighting.alert.process = report.peer_process;
-  sighting.alert.certificate = report.certificate;
+  if (report.certificate) sighting.alert.certificate = *report.certificate;
   return sighting;
 }
 

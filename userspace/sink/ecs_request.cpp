@@ -180,7 +180,7 @@ void write_own(JsonWriter& json, const RequestReport& report, const Session* ori
 
 void write_request(JsonWriter& json, const SinkContext& context, const RequestReport& report) {
   const Session* origin = report.origin ? &*report.origin : nullptr;
-  const Certificate* certificate = report.certificate ? &*report.certificate : nullptr;
+  const Certificate* certificate = report.certificate.get();
   const Endpoint* source = report.source ? &*report.source : nullptr;
   const Endpoint* destination = report.destination ? &*report.destination : nullptr;
   write_envelope(json, context, request_envelope(report));

@@ -100,7 +100,7 @@ void write_facts(JsonWriter& json, const Session& session) {
 }
 
 /// Names and fingerprint of every certificate that was sent, leaf first.
-void write_chain(JsonWriter& json, const std::vector<Certificate>& chain) {
+void write_chain(JsonWriter& json, const CertificateChain& chain) {
   const auto array = json.array("chain");
   for (const Certificate& certificate : chain) {
     const auto object = json.item_object();

@@ -18,8 +18,11 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 256u << 10;
 
-std::uint64_t newlines(const char* data, std::size_t bytes) {
-  return static_cast<std::uint64_t>(std::count(data, data + bytes, '\n'));
+std::uint64_t newlines(const char* data, std::size_t bytes) {  // lines are long: memchr takes 32 bytes at a time
+  std::uint64_t count = 0;
+  const char* const end = data + bytes;
+  for (const void* at; (at = std::memchr(data, '\n', static_cast<std::size_t>(end - data))) != nullptr; ++count) data = static_cast<const char*>(at) + 1;
+  return count;
 }
 
 bool is_ready(int fd, int wait_ms) {

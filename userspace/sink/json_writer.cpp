@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sink/json_writer.h"
 
+#include <cstring>
+
 #include "userspace/sink/utf8.h"
 
 namespace mtlswatch {
@@ -15,6 +17,21 @@ void append_text(fmt::memory_buffer& buffer, std::string_view text) {
 bool is_plain(char character) {
   const auto byte = static_cast<unsigned char>(character);
   return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/// How many bytes of text stand for themselves up to the first that may not, eight at a time: nearly all of it.
+std::size_t plain_bytes(std::string_view text) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  constexpr std::uint64_t kTop = 0x80 * kEach;
+  const auto has_zero = [](std::uint64_t word) { return (word - kEach) & ~word & kTop; };
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    const std::uint64_t is_control = (word - 0x20 * kEach) & ~word & kTop;
+    if ((word & kTop) | is_control | has_zero(word ^ 0x7f * kEach) | has_zero(word ^ '"' * kEach) | has_zero(word ^ '\\' * kEach)) break;
+  }
+  while (at < text.size() && is_plain(text[at])) ++at;
+  return at;
 }
 
 void append_escaped(fmt::memory_buffer& buffer, char character) {
@@ -35,8 +52,7 @@ void append_escaped(fmt::memory_buffer& buffer, char character) {
 void append_json_string(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
   while (!text.empty()) {
-    std::size_t plain = 0;
-    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    const std::size_t plain = plain_bytes(text);
     append_text(buffer, text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) break;
@@ -59,9 +75,12 @@ void JsonWriter::separate() {
 /// Keys are our own literals: nothing in them needs escaping.
 void JsonWriter::write_key(std::string_view key) {
   separate();
-  buffer_.push_back('"');
-  append(key);
-  append("\":");
+  const std::size_t at = buffer_.size();
+  buffer_.resize(at + key.size() + 3);
+  char* text = buffer_.data() + at;
+  text[0] = '"';
+  std::memcpy(text + 1, key.data(), key.size());
+  std::memcpy(text + 1 + key.size(), "\":", 2);
 }
 
 JsonWriter::Scope JsonWriter::open(std::string_view key, char begin, char end, bool keep_empty) {

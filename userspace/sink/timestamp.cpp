@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sink/timestamp.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 
 namespace mtlswatch {
@@ -11,16 +9,26 @@ namespace {
 constexpr std::int64_t kYear0 = -62'167'219'200;      // 0000-01-01T00:00:00Z
 constexpr std::int64_t kYear10000 = 253'402'300'800;  // 10000-01-01T00:00:00Z
 
-/// "2026-11-23T09:15:02", for seconds within the two years above.
-std::string date_and_time(std::int64_t seconds) {
+/// Overwrites the digits of text that end before `end`, the last first.
+void write_digits(std::string& text, std::size_t end, int digits, std::int64_t value) {
+  for (; digits > 0; --digits, value /= 10) text[--end] = static_cast<char>('0' + value % 10);
+}
+
+/// "2026-11-23T09:15:02" and behind it what tail says, for seconds within the two years above. Every event has a dozen.
+std::string date_and_time(std::int64_t seconds, const char* tail) {
   using std::chrono::floor;
   const std::chrono::sys_seconds moment{std::chrono::seconds(seconds)};
   const auto day = floor<std::chrono::days>(moment);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(moment - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
-                     time.minutes().count(), time.seconds().count());
+  std::string text = std::string("0000-00-00T00:00:00") + tail;
+  write_digits(text, 4, 4, static_cast<int>(date.year()));
+  write_digits(text, 7, 2, static_cast<unsigned>(date.month()));
+  write_digits(text, 10, 2, static_cast<unsigned>(date.day()));
+  write_digits(text, 13, 2, time.hours().count());
+  write_digits(text, 16, 2, time.minutes().count());
+  write_digits(text, 19, 2, time.seconds().count());
+  return text;
 }
 
 }  // namespace
@@ -29,12 +37,14 @@ std::string utc_microseconds(std::int64_t ns) {
   constexpr std::int64_t kSecond = 1'000'000'000;
   const std::int64_t fraction = (ns % kSecond + kSecond) % kSecond;
   const std::int64_t seconds = ns / kSecond - (ns % kSecond < 0 ? 1 : 0);
-  return fmt::format("{}.{:06}Z", date_and_time(seconds), fraction / 1000);
+  std::string text = date_and_time(seconds, ".000000Z");
+  write_digits(text, 26, 6, fraction / 1000);
+  return text;
 }
 
 std::string utc_seconds(std::int64_t seconds) {
   if (seconds < kYear0 || seconds >= kYear10000) return {};
-  return date_and_time(seconds) + "Z";
+  return date_and_time(seconds, "Z");
 }
 
 }  // namespace mtlswatch

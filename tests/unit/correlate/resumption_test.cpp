@@ -76,7 +76,7 @@ TEST(Resumption, a_ticket_brings_back_certificate_verify_result_and_name) {
   EXPECT_EQ(report.reason, "verified_client_certificate");
   EXPECT_EQ(report.session.resumed, true);
   EXPECT_EQ(report.session.presented, true);
-  EXPECT_EQ(report.session.chain.at(0).subject.text, "CN=alice");
+  EXPECT_EQ(report.session.chain.front().subject.text, "CN=alice");
   EXPECT_EQ(report.session.original_server_name, "shop.example");
 }
 
@@ -140,7 +140,7 @@ TEST(Resumption, the_in_process_cache_is_followed_by_address) {
   const Session session = resume_from_cache(scene);
   EXPECT_EQ(session.presented, true);
   EXPECT_EQ(session.verify_code, 0);
-  EXPECT_EQ(session.chain.at(0).subject.text, "CN=alice");
+  EXPECT_EQ(session.chain.front().subject.text, "CN=alice");
   EXPECT_EQ(session.original_server_name, "shop.example");
 }
 

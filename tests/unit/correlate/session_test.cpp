@@ -31,7 +31,7 @@ TEST(Session, waiting_for_the_client_is_progress_and_one_report_ends_it) {
   EXPECT_EQ(report.reason, "verified_client_certificate");
   EXPECT_EQ(report.source.port, 40000);
   EXPECT_EQ(report.session.presented, true);
-  EXPECT_EQ(report.session.chain.at(0).subject.text, "CN=alice");
+  EXPECT_EQ(report.session.chain.front().subject.text, "CN=alice");
 }
 
 TEST(Session, accepted_by_tls_and_not_verified_are_two_facts) {
@@ -260,7 +260,7 @@ TEST(Session, a_certificate_asked_for_after_the_handshake_replaces_what_was_know
   ASSERT_EQ(scene.out.handshakes.size(), 2u);
   const HandshakeReport& again = scene.out.handshakes[1];
   EXPECT_EQ(again.reason, "verified_client_certificate");
-  EXPECT_EQ(again.session.chain.at(0).subject.text, "CN=alice");
+  EXPECT_EQ(again.session.chain.front().subject.text, "CN=alice");
   EXPECT_EQ(again.session.reauthenticated_ns, scene.now_ns);
 }
 

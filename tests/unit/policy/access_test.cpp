@@ -13,7 +13,7 @@ using testing::IsEmpty;
 
 constexpr std::int64_t kNow = 1'795'425'302;
 
-RequestReport authenticated() {
+RequestReport authenticated(std::int64_t not_after_s = kNow + 1) {
   RequestReport report;
   report.backend = "shop";
   report.verdict = Verdict::kAuthenticated;
@@ -21,12 +21,13 @@ RequestReport authenticated() {
   report.head.state = HeadState::kComplete;
   report.head.method = "GET";
   report.head.path = "/orders";
-  Certificate& leaf = report.certificate.emplace();
+  Certificate leaf;
   leaf.parsed = true;
   leaf.subject.text = "CN=alice,O=Example";
   leaf.issuer.text = "CN=Example CA";
   leaf.alternative_names = {"spiffe://example.org/alice"};
-  leaf.not_after_s = kNow + 1;
+  leaf.not_after_s = not_after_s;
+  report.certificate = std::make_shared<Certificate>(leaf);
   return report;
 }
 
@@ -195,8 +196,7 @@ TEST(Access, of_a_path_cannot_be_evaded_by_spelling_the_path_otherwise) {
 }
 
 TEST(Access, flags_a_certificate_that_expired_after_its_handshake) {
-  RequestReport report = authenticated();
-  report.certificate->not_after_s = kNow;
+  RequestReport report = authenticated(kNow);
   report = judged({}, report);
   EXPECT_THAT(report.violations, ElementsAre("certificate_expired"));
   EXPECT_EQ(report.verdict, Verdict::kAuthenticated);

@@ -25,7 +25,7 @@ class RulesTest : public testing::Test {
     report.status = 200;
     report.source = Endpoint{*parse_ip(client), 40000, {}};
     report.destination = Endpoint{*parse_ip("192.0.2.1"), 443, {}};
-    report.certificate = leaf();
+    report.certificate = std::make_shared<Certificate>(leaf());
     Hop& hop = report.hops.emplace_back();
     hop.process = nginx();
     return report;

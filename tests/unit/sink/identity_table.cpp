@@ -15,9 +15,11 @@ Certificate certificate_of(const std::string& name) {
   return certificate;
 }
 
-RequestReport request_of(const std::string& name, std::uint64_t time_ns = kSecond) {
+RequestReport request_of(const std::string& name, std::uint64_t time_ns = kSecond, std::int64_t not_after_s = 0) {
   RequestReport report = request_report();
-  report.certificate = certificate_of(name);
+  Certificate certificate = certificate_of(name);
+  if (not_after_s != 0) certificate.not_after_s = not_after_s;
+  report.certificate = std::make_shared<Certificate>(std::move(certificate));
   report.time_ns = time_ns;
   return report;
 }
@@ -36,7 +38,9 @@ TEST(IdentityTable, keeps_the_same_name_of_two_issuers_apart) {
   IdentityTable table(10);
   table.note(request_of("alice"));
   RequestReport foreign = request_of("alice");
-  foreign.certificate->issuer.text = "CN=Other CA";
+  Certificate certificate = *foreign.certificate;
+  certificate.issuer.text = "CN=Other CA";
+  foreign.certificate = std::make_shared<Certificate>(certificate);
   table.note(foreign);
   EXPECT_EQ(table.size(), 2u);
 }
@@ -86,12 +90,9 @@ TEST(IdentityTable, shortens_names_that_never_end) {
 
 TEST(IdentityTable, tells_the_soonest_expiry_among_those_seen_lately) {
   IdentityTable table(10);
-  RequestReport old = request_of("old", 1 * kSecond);
-  old.certificate->not_after_s = 100;
-  RequestReport soon = request_of("soon", 100 * kSecond);
-  soon.certificate->not_after_s = 200;
-  RequestReport late = request_of("late", 101 * kSecond);
-  late.certificate->not_after_s = 300;
+  RequestReport old = request_of("old", 1 * kSecond, 100);
+  RequestReport soon = request_of("soon", 100 * kSecond, 200);
+  RequestReport late = request_of("late", 101 * kSecond, 300);
   for (const RequestReport& report : {old, soon, late}) table.note(report);
   EXPECT_EQ(table.soonest_expiry_s(50 * kSecond), (std::map<std::string, std::int64_t>{{"shop", 200}}));
 }

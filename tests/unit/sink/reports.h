@@ -132,7 +132,7 @@ inline RequestReport request_report() {
   hop.evidence = "response witness";
   report.hops = {hop};
   report.claims = {{"X-SSL-Client-S-DN", "subject", "CN=alice", "matches"}};
-  report.certificate = alice();
+  report.certificate = std::make_shared<Certificate>(alice());
   report.origin = verified_session();
   return report;
 }
