@@ -258,7 +258,7 @@ struct {
 
 /* Set by the agent before load. */
 extern const volatile __u32 agent_pid; /* never observed */
-extern const volatile _Bool states_by_address;
+extern const volatile __u8 states_by_address;
 extern __u64 cookies_made;
 extern const volatile __u64 socket_identity_key; /* hides kernel addresses of Unix sockets */
 

@@ -9,7 +9,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u32 agent_pid = 0;
-const volatile _Bool states_by_address = 0;
+const volatile __u8 states_by_address = 0; /* no _Bool: the skeleton is C++ too */
 __u64 cookies_made = 0;
 const volatile __u64 socket_identity_key = 0;
 const volatile __u8 zeros[MTLSWATCH_IO_DATA_BYTES] = {};
