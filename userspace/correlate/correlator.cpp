@@ -106,7 +106,8 @@ void Correlator::handle(const RequestSeen& event, Findings& out) {
   if (connection) connections_.touch(*connection, event.actor, event.time_ns);
   if (event.head.state == HeadState::kEncrypted && !(connection && is_encrypted_request(*connection, event))) return;
   const std::uint64_t began_ns = connection && connection->receive_turn_ns != 0 ? connection->receive_turn_ns : event.time_ns;
-  exchanges_.on_request(event, began_ns < last_loss_ns_, out.exchanges);
+  const bool begins_turn = connection && connection->receive_turn_position == event.position;
+  exchanges_.on_request(event, began_ns < last_loss_ns_, begins_turn, out.exchanges);
 }
 
 void Correlator::handle(const ResponseSeen& event, Findings& out) { exchanges_.on_response(event, out.exchanges); }

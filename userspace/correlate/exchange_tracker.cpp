@@ -23,13 +23,36 @@ bool is_own_router(const ProcessFacts& peer, const ProcessFacts& worker, const E
 
 }  // namespace
 
-void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, std::vector<SettledExchange>& settled) {
+void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled) {
   Exchange exchange;
   exchange.facts.request = event;
-  exchange.facts.touched_by_loss = was_under_way;
+  exchange.facts.touched_by_loss = was_under_way || may_miss_response(event.id);
+  if (exchange.facts.touched_by_loss && begins_turn) give_up_unanswered(event.id, event.time_ns, settled);
   exchange.facts.process = processes_.find(event.actor.pid);
   exchange.deadline_ns = event.time_ns + kWithoutResponseNs;
   enter(event.id, std::move(exchange), settled);
+}
+
+// Whose response the next one is, is not known then: it may have been among what was lost, or not have been sent yet.
+bool ExchangeTracker::may_miss_response(ConnectionId id) const {
+  const auto queue = queues_.find(id);
+  return queue != queues_.end() && std::any_of(queue->second.begin(), queue->second.end(), [](const Exchange& exchange) {
+    return exchange.facts.touched_by_loss && exchange.facts.response_ns == 0;
+  });
+}
+
+// What was asked before records were lost is not waited for once something newer is asked: else each response would be taken
+// for that of the request before, for as long as the connection lives.
+void ExchangeTracker::give_up_unanswered(ConnectionId id, std::uint64_t now_ns, std::vector<SettledExchange>& settled) {
+  const auto queue = queues_.find(id);
+  if (queue == queues_.end()) return;
+  for (Exchange& exchange : queue->second) {
+    if (!exchange.facts.touched_by_loss || exchange.facts.response_ns != 0) continue;
+    if (!exchange.settled) try_settle(id, exchange, true, settled);
+    exchange.facts.response_ns = now_ns;
+  }
+  drop_settled(queue->second);
+  if (queue->second.empty()) queues_.erase(queue);
 }
 
 void ExchangeTracker::on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled) {

@@ -27,8 +27,9 @@ class ExchangeTracker {
                   std::size_t capacity)
       : connections_(connections), processes_(processes), tracer_(tracer), capacity_(capacity) {}
 
-  /// was_under_way: records were lost since it began to arrive.
-  void on_request(const RequestSeen& event, bool was_under_way, std::vector<SettledExchange>& settled);
+  /// was_under_way: records were lost since it began to arrive. begins_turn: the backend has sent something since whatever it
+  /// had read before.
+  void on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled);
   void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
   /// New evidence for whatever this backend connection has under way.
   void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);
@@ -54,6 +55,8 @@ class ExchangeTracker {
   };
   using Queue = std::deque<Exchange>;
 
+  bool may_miss_response(ConnectionId id) const;
+  void give_up_unanswered(ConnectionId id, std::uint64_t now_ns, std::vector<SettledExchange>& settled);
   void enter(ConnectionId id, Exchange exchange, std::vector<SettledExchange>& settled);
   bool try_settle(ConnectionId id, Exchange& exchange, bool is_final, std::vector<SettledExchange>& settled);
   void drop_settled(Queue& queue);

@@ -42,9 +42,11 @@ bool HostAddresses::contains(const IpAddress& address) const {
 RequestReport Judge::judge(const SettledExchange& exchange) {
   RequestReport report;
   report.time_ns = exchange.request.time_ns;
-  report.response_ns = exchange.response_ns;
   report.head = exchange.request.head;
-  report.status = exchange.status;
+  if (!exchange.touched_by_loss) {  // else it may have been another request's response
+    report.response_ns = exchange.response_ns;
+    report.status = exchange.status;
+  }
   report.backend = exchange.process.backend;
   report.server = exchange.server;
   report.process = exchange.process;

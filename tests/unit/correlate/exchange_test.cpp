@@ -79,6 +79,30 @@ TEST(Exchange, under_way_during_a_loss_is_tainted_and_later_ones_are_not) {
   EXPECT_FALSE(scene.out.exchanges[1].touched_by_loss);
 }
 
+TEST(Exchange, whose_response_was_lost_takes_no_later_one_for_its_own) {
+  Scene scene;
+  const auto [upstream, backend] = scene.upstream(5000);
+  const auto ask = [&, backend = backend](std::uint64_t turn, const char* path) {
+    scene.give(scene.turn(kDjango, backend, false, turn, 7000 + 100 * turn));
+    scene.request(backend, 7000 + 100 * turn, path);
+  };
+  ask(1, "/lost");
+  scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 3});
+  scene.now_ns += 5;
+  ask(2, "/next");
+  scene.response(backend, 404);
+  ask(3, "/after");
+  scene.response(backend, 200);
+  scene.pass(2'100 * kMs);
+  ASSERT_EQ(scene.out.exchanges.size(), 3u);
+  EXPECT_EQ(scene.out.exchanges[0].status, 0);
+  EXPECT_TRUE(scene.out.exchanges[0].touched_by_loss);
+  EXPECT_TRUE(scene.out.exchanges[1].touched_by_loss) << "whether the response is this one's is not known";
+  EXPECT_EQ(scene.out.exchanges[2].request.head.path, "/after");
+  EXPECT_EQ(scene.out.exchanges[2].status, 200);
+  EXPECT_FALSE(scene.out.exchanges[2].touched_by_loss);
+}
+
 TEST(Exchange, whose_head_is_told_after_a_loss_in_its_turn_is_tainted) {
   Scene scene;
   const auto [upstream, backend] = scene.upstream(5000);
