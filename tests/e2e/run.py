@@ -13,7 +13,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "leaks", "proxies", "chains", "backends", "accuracy", "attacks",
+         "handshakes", "leaks", "faults", "proxies", "chains", "backends", "accuracy", "attacks",
          "metrics", "correlation_ids", "ecs",
          "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "scenarios", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",

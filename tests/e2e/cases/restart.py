@@ -3,44 +3,11 @@
 not judge: connections older than the agent are unknown, never a bypass; new ones are judged as ever, though nginx
 still uses upstream connections that are older than the agent."""
 
-import threading
-from http.client import HTTPException
-
-from lab.host import wait_until
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
+from lab.steady_load import SteadyLoad
 from lab.traffic import Browser, browse
 from lab.truth import PREDATES, Ledger
-
-
-class _Load:
-    """Keeps asking until stopped. Whether the agent was there to see is not known: events are optional."""
-
-    def __init__(self, lab, listeners):
-        self.ledger, self.problems = Ledger(), []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(lab, listener, who))
-                         for listener in listeners for who in ("alice", "bob", "nobody")]
-        for thread in self._threads:
-            thread.start()
-
-    def _ask(self, lab, listener, who):
-        try:
-            while not self._stop.is_set():
-                browse(lab, self.ledger, listener, who, 5, cell="during kill and restart", optional=True,
-                       allow_unknown=True)
-        except (OSError, HTTPException) as error:
-            self.problems.append(error)
-
-    def wait_for_more(self, count=30):
-        """Until so many further requests were made: the load is really there. False after 20 s."""
-        goal = len(self.ledger.requests) + count
-        return wait_until(lambda: len(self.ledger.requests) >= goal, 20)
-
-    def stop(self):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def _held_open(lab, ledger, listeners):
@@ -67,7 +34,7 @@ def run(lab, score):
     first, before, after = lab.agent(), Ledger(), Ledger()
     held = _held_open(lab, before, listeners)
     wait_for_requests(first, before)
-    load = _Load(lab, listeners)
+    load = SteadyLoad(lab, listeners, "during kill and restart")
     workers = set(nginx.worker_pids())
     loaded = load.wait_for_more()
     first.kill()
@@ -81,8 +48,7 @@ def run(lab, score):
         for who in ("alice", "bob", "nobody"):
             browse(lab, after, listener, who, cell="opened after the restart")
     score.check("no request failed while the agent was killed and started",
-                not load.problems and all(truth.status in (200, 404) for truth in load.ledger.requests),
-                load.problems[:1])
+                load.answered_all(), load.problems[:1])
     score.check("nginx kept its workers", set(nginx.worker_pids()) == workers)
     if first.runs:
         lab.judge(Ledger(before.requests + load.ledger.requests), first.events, "killed agent")
