@@ -14,7 +14,7 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2
   curl openssl iproute2 binutils util-linux procps
-  haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
+  nftables haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
   python3-gevent python3-websockets nodejs socat varnish caddy prometheus mandoc man-db
   apache2-utils bpftrace
   prometheus-alertmanager rsyslog python3-jsonschema python3-yaml lintian dpkg-dev systemd

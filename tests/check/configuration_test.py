@@ -25,6 +25,8 @@ WRONG = (
     "outputs: [{type: json, url: \"http://x\"}]", "outputs: [{type: webhook}]", "outputs: [{type: syslog, address: log}]",
     "outputs: [{type: webhook, url: \"https://x\", key_file: /k}]", "outputs: [{type: alertmanager, url: \"ftp://x\"}]",
     "http: {}", "admin: {socket: x}", "limits: {ring_bytes: 1}", "limits: {connections: \"5\"}", "write_query: 1", "kubernetes: {}",
+    "kubernetes: {node: Worker}", "kubernetes: {node: a, api_server: \"http://x\"}", "kubernetes: {node: a, token_file: token}",
+    "backends: [{name: a, match: {pod_labels: {}}}]", "backends: [{name: a, match: {pod_labels: {app: 1}}}]",
 )
 
 

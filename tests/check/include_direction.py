@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Includes obey base <- model <- {probe, ring, decode, correlate, policy, sink} <- app; few see libbpf, JSON, YAML."""
+"""Includes obey base <- model <- {probe, ring, decode, correlate, policy, kubernetes, sink} <- app; few see libbpf, JSON, YAML."""
 import re
 
 import source_tree
 
-STAGES = {"probe", "ring", "decode", "correlate", "policy", "sink"}
+STAGES = {"probe", "ring", "decode", "correlate", "policy", "kubernetes", "sink"}
 FOLDERS = {"base", "model", "app"} | STAGES
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
@@ -22,6 +22,8 @@ def sees_libbpf(path):
 
 def sees_json_or_yaml(path):
     """Where values are written, and where the configuration or a JSON answer is read or made."""
+    if path.parts[1] == "kubernetes":
+        return "json" in path.name
     in_app = path.parts[1] == "app" and (path.name.startswith(("config_", "yaml_")) or "json" in path.name)
     return path.parts[1] == "sink" or in_app
 

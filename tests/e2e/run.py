@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
          "handshakes", "leaks", "faults", "proxies", "chains", "backends", "accuracy", "attacks",
          "metrics", "correlation_ids", "ecs",
-         "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "scenarios", "hellos", "libraries", "processes", "opaque")
+         "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "kubernetes", "scenarios", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
               "/usr/lib/nginx/modules/ngx_stream_module.so")
 OF_CHAINS = ("/usr/sbin/haproxy", "/usr/bin/stunnel4", "/usr/bin/socat", "/usr/sbin/varnishd",
@@ -45,6 +45,8 @@ def missing(agent, test, full=False):
     for program in {"opaque": ("/usr/bin/caddy",), "libraries": ("/usr/bin/objdump",)}.get(test, ()):
         if not os.access(program, os.X_OK):
             return program
+    if test == "kubernetes" and not os.access("/usr/sbin/nft", os.X_OK):
+        return "/usr/sbin/nft"
     for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"

@@ -54,7 +54,7 @@ Agent::Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_
 
 Result<std::unique_ptr<Agent>> Agent::start(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe) {
   std::unique_ptr<Agent> agent(new Agent(options, std::move(kernel), return_probes_are_safe));
-  for (const auto step : {&Agent::open_outputs, &Agent::begin_recording}) {
+  for (const auto step : {&Agent::watch_pods, &Agent::open_outputs, &Agent::begin_recording}) {
     if (const Status status = (agent.get()->*step)(options); !status) return status.error();
   }
   if (const Status status = agent->open_loop(); !status) return status.error();
@@ -151,6 +151,7 @@ Status Agent::run() {
 
 Status Agent::turn(std::uint64_t now_ns) {
   drained_any_ = false;
+  take_pods(now_ns);
   if (const Status status = ring_->drain(); !status) return status;
   if (drained_any_ || now_ns >= last_tick_ns_ + kIdleTickNs) give_tick(now_ns);
   if (now_ns >= last_scan_ns_ + kRegularScanNs) want_scan(now_ns);

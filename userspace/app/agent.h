@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
 #include "userspace/decode/scrubber.h"
+#include "userspace/kubernetes/pod_watch.h"
 #include "userspace/model/config.h"
 #include "userspace/probe/kernel.h"
 #include "userspace/ring/recording.h"
@@ -40,6 +42,7 @@ class Agent {
 
  private:
   Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);
+  Status watch_pods(const AgentOptions& options);
   Status open_outputs(const AgentOptions& options);
   Status open_loop();
   Status open_introspection();
@@ -54,6 +57,7 @@ class Agent {
   void give_tick(std::uint64_t now_ns);
   void on_report(Report& report);
 
+  void take_pods(std::uint64_t now_ns);
   Status scan();
   void want_scan(std::uint64_t due_ns);
   Status turn(std::uint64_t now_ns);
@@ -66,6 +70,8 @@ class Agent {
   void look_into(std::uint64_t now_ns, bool is_last);
 
   Config config_;
+  PodDirectory pods_;
+  std::unique_ptr<PodWatch> pod_watch_;  ///< null: no API server is asked
   Kernel kernel_;
   Watcher watcher_;
   SinkContext context_;

@@ -26,6 +26,7 @@ class ConfigReader {
   Status read_file(const std::string& file);
   Status read_text(const std::string& text, const std::string& name);
   Status read_override(const Override& item);
+  Status check() const;
   Config take() { return std::move(config_); }
 
  private:
@@ -34,6 +35,7 @@ class ConfigReader {
   Status read_named_exemption(const YamlNode& node);
   Status read_once(const char* what, const std::string& name, const YamlNode& node);
   Status read_limits(const YamlNode& node);
+  Status read_kubernetes(const YamlNode& node);
   YamlReader once(const std::string& key, YamlReader read);
   std::string place_text(YamlPlace place) const {
     return file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
@@ -86,15 +88,33 @@ Status ConfigReader::read_limits(const YamlNode& node) {
                              {"identities", once("limits.identities", into_number(limits.identities, 0, kMostKept))}});
 }
 
+Status ConfigReader::read_kubernetes(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::kMapping && node.entries.empty()) return yaml_error(node.place, "expected one of: node, cluster, api_server, ca_file, token_file");
+  KubernetesConfig& kubernetes = config_.kubernetes;
+  return read_mapping(node, {{"node", once("kubernetes.node", into_node_name(kubernetes.node))},
+                             {"api_server", once("kubernetes.api_server", into_https_url(kubernetes.api_server))},
+                             {"ca_file", once("kubernetes.ca_file", into_absolute_path(kubernetes.ca_file))},
+                             {"token_file", once("kubernetes.token_file", into_absolute_path(kubernetes.token_file))},
+                             {"cluster", once("kubernetes.cluster", into_text(kubernetes.cluster))}});
+}
+
+/// What can be said only when everything has been read: a pod is known by the API server alone, and that is asked about a node.
+Status ConfigReader::check() const {
+  if (!config_.kubernetes.node.empty()) return Done{};
+  const auto said = std::find_if(scalar_places_.begin(), scalar_places_.end(),
+                                 [](const auto& item) { return item.first.starts_with("kubernetes."); });
+  if (said != scalar_places_.end()) return Error{said->second + ": \"kubernetes\" has no \"node\", expected one"};
+  for (const BackendConfig& backend : config_.backends) {
+    if (!backend.match || !backend.match->asks_for_a_pod()) continue;
+    const std::string place = named_places_.at("backend " + backend.name);
+    return Error{place + ": backend \"" + backend.name + "\" is told by its pod, expected \"kubernetes\" with a \"node\""};
+  }
+  return Done{};
+}
+
 Status ConfigReader::read_root(const YamlNode& root) {
   if (root.kind == YamlNode::Kind::kNull) return Done{};
   if (root.kind != YamlNode::Kind::kMapping) return yaml_expected(root, "a mapping");
-  // An operator must not believe in an exemption that does nothing: these are refused at their key, even when empty.
-  for (const auto& entry : root.entries) {
-    static const std::vector<std::string> kUnsupported = {"kubernetes"};
-    if (std::find(kUnsupported.begin(), kUnsupported.end(), entry.key) == kUnsupported.end()) continue;
-    return yaml_error(entry.key_place, "\"" + entry.key + "\" is not supported by this version, expected it to be absent");
-  }
   const auto list_of = [](YamlReader read_item) {
     return [read_item = std::move(read_item)](const YamlNode& node) { return read_list(node, read_item); };
   };
@@ -108,6 +128,7 @@ Status ConfigReader::read_root(const YamlNode& root) {
              {"outputs", list_of([this](const YamlNode& node) { return read_output(node, config_.outputs.emplace_back()); })},
              {"http", once("http", [this](const YamlNode& node) { return read_http(node, config_.http_listen); })},
              {"admin", once("admin", [this](const YamlNode& node) { return read_admin(node, config_.admin_socket); })},
+             {"kubernetes", [this](const YamlNode& node) { return read_kubernetes(node); }},
              {"limits", [this](const YamlNode& node) { return read_limits(node); }},
              {"write_query", once("write_query", into_flag(config_.write_query))}});
 }
@@ -207,12 +228,14 @@ Result<Config> load_config(const LoadOptions& options) {
   for (const Override& item : overrides) {
     if (const auto status = reader.read_override(item); !status) return status.error();
   }
+  if (const auto status = reader.check(); !status) return status.error();
   return reader.take();
 }
 
 Result<Config> parse_config(const std::string& text, const std::string& name) {
   ConfigReader reader;
   if (const auto status = reader.read_text(text, name); !status) return status.error();
+  if (const auto status = reader.check(); !status) return status.error();
   return reader.take();
 }
 

@@ -13,7 +13,8 @@ const std::vector<std::string>& known_keys() {
   static const std::vector<std::string> kKeys = {
       "backends",         "fronts",         "identity_headers",  "exemptions",        "rules",
       "outputs",          "http.listen",    "admin.socket",      "limits.ring_bytes", "limits.connections",
-      "limits.exchanges", "limits.explain", "limits.identities", "write_query"};
+      "limits.exchanges", "limits.explain", "limits.identities", "write_query",
+      "kubernetes.node",  "kubernetes.api_server", "kubernetes.ca_file", "kubernetes.token_file", "kubernetes.cluster"};
   return kKeys;
 }
 

@@ -15,9 +15,14 @@ Status read_match(const YamlNode& node, std::optional<BackendMatch>& target) {
   const auto status = read_mapping(node, {{"executable", into_absolute_path(match.executable)},
                                           {"command_line", into_text(match.command_line)},
                                           {"cgroup", into_text(match.cgroup)},
-                                          {"uid", into_uid(match.uid)}});
+                                          {"uid", into_uid(match.uid)},
+                                          {"pod_namespace", into_text(match.pod_namespace)},
+                                          {"container", into_text(match.container)},
+                                          {"pod_labels", into_text_map(match.pod_labels)},
+                                          {"pod_annotations", into_text_map(match.pod_annotations)}});
   if (status && node.entries.empty())
-    return yaml_error(node.place, "expected one of: executable, command_line, cgroup, uid");
+    return yaml_error(node.place,
+                      "expected one of: executable, command_line, cgroup, uid, pod_namespace, container, pod_labels, pod_annotations");
   return status;
 }
 
@@ -71,6 +76,29 @@ Status read_backend(const YamlNode& node, BackendConfig& backend) {
                       "backend \"" + backend.name + "\" has neither \"listen\" nor \"match\", expected at least one");
   }
   return Done{};
+}
+
+YamlReader into_node_name(std::string& target) {
+  return [&target](const YamlNode& node) -> Status {
+    constexpr std::string_view kCharacters = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+    auto name = read_text(node);
+    const bool is_name = name && !name->empty() && name->size() <= 253 && name->find_first_not_of(kCharacters) == std::string::npos;
+    if (!is_name) return yaml_expected(node, "the name of a node");
+    target = std::move(*name);
+    return Done{};
+  };
+}
+
+YamlReader into_https_url(std::string& target) {
+  return [&target](const YamlNode& node) -> Status {
+    constexpr std::string_view kScheme = "https://";
+    auto url = read_text(node);
+    const bool is_url = url && url->starts_with(kScheme) && url->size() > kScheme.size() &&
+                        url->find_first_of(" \t\"<>@/?#", kScheme.size()) == std::string::npos;
+    if (!is_url) return yaml_expected(node, "an address such as \"https://192.0.2.1:6443\"");
+    target = std::move(*url);
+    return Done{};
+  };
 }
 
 Status read_front(const YamlNode& node, FrontConfig& front) {

@@ -18,6 +18,10 @@ Status read_header_name(const YamlNode& node, std::vector<std::string>& target);
 
 /// On success the name is not empty, and there is a listen address or a match.
 Status read_backend(const YamlNode& node, BackendConfig& backend);
+/// A node as Kubernetes names it: RFC 1123 names, joined by dots.
+YamlReader into_node_name(std::string& target);
+/// "https://HOST[:PORT]", without anything behind it.
+YamlReader into_https_url(std::string& target);
 Status read_front(const YamlNode& node, FrontConfig& front);
 /// target: an IP address and port.
 Status read_http(const YamlNode& node, std::string& target);

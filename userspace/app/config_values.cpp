@@ -18,6 +18,16 @@ YamlReader into_texts(std::vector<std::string>& target) {
   };
 }
 
+YamlReader into_text_map(std::map<std::string, std::string>& target) {
+  return [&target](const YamlNode& node) -> Status {
+    if (node.kind != YamlNode::Kind::kMapping || node.entries.empty()) return yaml_expected(node, "a mapping of texts");
+    for (const YamlEntry& entry : node.entries) {
+      if (const auto status = into_text(target[entry.key])(entry.value); !status) return status;
+    }
+    return Done{};
+  };
+}
+
 YamlReader into_absolute_path(std::string& target) {
   return [&target](const YamlNode& node) -> Status {
     auto text = read_text(node);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,8 @@ namespace mtlswatch {
 
 YamlReader into_text(std::string& target);
 YamlReader into_texts(std::vector<std::string>& target);
+/// A mapping of texts: labels. It has at least one.
+YamlReader into_text_map(std::map<std::string, std::string>& target);
 /// An absolute path: a relative one would never match, or depend on where the agent was started.
 YamlReader into_absolute_path(std::string& target);
 YamlReader into_number(std::uint32_t& target, std::uint32_t lowest, std::uint32_t highest);

@@ -41,6 +41,24 @@ void line(std::string& text, const char* key, const std::string& value) {
 
 std::string quoted_or_none(const std::string& text) { return text.empty() ? "" : quoted(text); }
 
+std::string flow_map_or_none(const std::map<std::string, std::string>& map) {
+  std::string text;
+  for (const auto& [key, value] : map) text += (text.empty() ? "{" : ", ") + quoted(key) + ": " + quoted(value);
+  return text.empty() ? "" : text + "}";
+}
+
+void write_kubernetes(std::string& text, const KubernetesConfig& kubernetes) {
+  text += "kubernetes:\n";
+  const auto setting = [&text](const char* key, const std::string& value) {
+    if (!value.empty()) text += std::string("  ") + key + ": " + quoted(value) + "\n";
+  };
+  setting("node", kubernetes.node);
+  setting("api_server", kubernetes.api_server);
+  setting("ca_file", kubernetes.ca_file);
+  setting("token_file", kubernetes.token_file);
+  setting("cluster", kubernetes.cluster);
+}
+
 void write_match(std::string& text, const BackendMatch& match) {
   text += "    match:\n";
   const auto condition = [&text](const char* key, const std::string& value) {
@@ -50,6 +68,10 @@ void write_match(std::string& text, const BackendMatch& match) {
   condition("command_line", quoted_or_none(match.command_line));
   condition("cgroup", quoted_or_none(match.cgroup));
   condition("uid", match.uid ? std::to_string(*match.uid) : "");
+  condition("pod_namespace", quoted_or_none(match.pod_namespace));
+  condition("container", quoted_or_none(match.container));
+  condition("pod_labels", flow_map_or_none(match.pod_labels));
+  condition("pod_annotations", flow_map_or_none(match.pod_annotations));
 }
 
 const char* word_of(RequestsWritten requests) {
@@ -149,6 +171,7 @@ std::string effective_config(const Config& config) {
   write_list(text, "outputs", outputs, write_output);
   if (!config.http_listen.empty()) text += "http:\n  listen: " + quoted(config.http_listen) + "\n";
   text += "admin:\n  socket: " + (config.admin_socket.empty() ? "none" : quoted(config.admin_socket)) + "\n";
+  if (!config.kubernetes.node.empty()) write_kubernetes(text, config.kubernetes);
   text += "limits:\n  ring_bytes: " + std::to_string(config.limits.ring_bytes) +
           "\n  connections: " + std::to_string(config.limits.connections) +
           "\n  exchanges: " + std::to_string(config.limits.exchanges) +

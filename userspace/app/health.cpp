@@ -40,6 +40,11 @@ HealthCheck check_fronts(const HealthFacts& facts, const Processes& processes) {
   return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} forward requests", fronts) : blind);
 }
 
+HealthCheck check_kubernetes(const KubernetesStatus& status) {
+  const bool ok = status.synced && status.last_error.empty();
+  return check("kubernetes", ok, ok ? fmt::format("{} pods", status.pods) : status.last_error.empty() ? "not asked yet" : status.last_error);
+}
+
 }  // namespace
 
 std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes& processes) {
@@ -54,6 +59,7 @@ std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes&
                          fmt::format("{} events lost in the last minute{}{}", facts.outputs_lost_lately,
                                      facts.output_error.empty() ? "" : ": ", facts.output_error)));
   checks.push_back(check("configuration", facts.configuration_refused.empty(), facts.configuration_refused));
+  if (facts.kubernetes) checks.push_back(check_kubernetes(*facts.kubernetes));
   return checks;
 }
 

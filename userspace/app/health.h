@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct HealthFacts {
   std::uint64_t lost_lately = 0;         ///< records and events, in the last minute
   std::uint64_t outputs_lost_lately = 0;
   std::string output_error;
+  std::optional<KubernetesStatus> kubernetes;
   std::string configuration_refused;  ///< why SIGHUP changed nothing
 };
 

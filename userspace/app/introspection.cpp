@@ -123,6 +123,7 @@ AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
   status.counts = tally_.counts();
   status.outputs = outputs_;
   status.configuration = configuration_;
+  status.kubernetes = kubernetes_;
   status.maps.push_back({"records", most_ring_bytes_, sources_.config.limits.ring_bytes, 0});
   status.lost.emplace_back("output", lost_by_outputs(outputs_));
   status.lost.emplace_back("queue", admin_ ? admin_->lines_lost() : 0);
@@ -147,6 +148,7 @@ std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const 
     if (!output.last_error.empty()) facts.output_error = output.name + ": " + output.last_error;
   }
   facts.configuration_refused = status.configuration.refused;
+  facts.kubernetes = status.kubernetes;
   return check_health(facts, sources_.watcher.processes());
 }
 

@@ -40,6 +40,7 @@ class Introspection {
   /// ring: what waited in it at once since the last time, and what came out of it.
   void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, RingReader& ring);
   /// The outcome of SIGHUP; empty: the configuration on disk is in effect now.
+  void note_kubernetes(KubernetesStatus status) { kubernetes_ = std::move(status); }
   void note_reload(std::string refused, std::uint64_t now_ns);
   /// Whom the agent has seen, if there is news and it is time, or is_last.
   std::optional<AgentReport> identity_summary(std::uint64_t now_ns, bool is_last);
@@ -71,6 +72,7 @@ class Introspection {
   History history_;
   std::vector<OutputStatus> outputs_;
   ConfigurationStatus configuration_;
+  std::optional<KubernetesStatus> kubernetes_;
   std::uint64_t most_ring_bytes_ = 0;
   std::vector<std::uint64_t> handed_over_;  ///< by the ring, by kind of record
   std::deque<Earlier> earlier_;  ///< oldest first, of the last minute

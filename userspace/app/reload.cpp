@@ -49,6 +49,7 @@ std::vector<std::string> keys_that_need_a_restart(const Config& running, const C
                                                              {"identity_headers", only<&Config::identity_headers>},
                                                              {"http", only<&Config::http_listen>},
                                                              {"admin", only<&Config::admin_socket>},
+                                                             {"kubernetes", only<&Config::kubernetes>},
                                                              {"limits", only<&Config::limits>}};
   std::vector<std::string> keys;
   for (const auto& [key, one_key] : kKeys) {

@@ -42,6 +42,9 @@ class Watcher {
   void note(const mtlswatch_process& change);
   bool listeners_are_old() const { return listeners_are_old_; }
 
+  /// From the next scan on backends are told by these pods too.
+  void use_pods(const PodDirectory& pods) { discovery_.use_pods(pods); }
+
   const std::map<std::uint32_t, ProcessFacts>& processes() const { return known_; }
   ProbedLibraries& libraries() { return libraries_; }
   const ProbedLibraries& libraries() const { return libraries_; }

@@ -110,7 +110,9 @@ Connection* Connections::other_end(const Connection& accepted, std::uint64_t pos
     const bool same_netns = other->opened.netns == accepted.opened.netns;
     const bool is_loopback = accepted.opened.remote.ip.is_loopback();
     if (dialled_it && (same_netns || !is_loopback)) return other;
-    if (!is_loopback && other->turn_at(position)) translated = other;
+    if (is_loopback || !other->turn_at(position)) continue;
+    if (translated) return nullptr;
+    translated = other;
   }
   return translated;
 }
@@ -126,6 +128,19 @@ Connection* Connections::accepted_end(const Connection& connected) {
     translated = other;
   }
   return translated;
+}
+
+void Connections::note_first_sent(Connection& connected, std::uint64_t position) {
+  if (connected.opened.is_unix) return;
+  connected.first_sent_position = position;
+  by_first_sent_[position] = connected.opened.id;
+}
+
+bool Connections::may_be_translated(const Connection& accepted) const {
+  if (accepted.opened.is_unix || !accepted.first_received_position) return false;
+  const auto entry = by_first_sent_.find(*accepted.first_received_position);
+  const Connection* other = entry == by_first_sent_.end() ? nullptr : find(entry->second);
+  return other && other->opened.id != accepted.opened.id && lived_together(*other, accepted);
 }
 
 Connection* Connections::relay_of(Connection& accepted) {
@@ -188,6 +203,7 @@ void Connections::index(const Connection& connection) {
   } else {
     by_local_.emplace(connection.opened.local, id);
   }
+  if (connection.first_sent_position) by_first_sent_[*connection.first_sent_position] = id;
   if (OwnerIndex* index = owners(connection)) (*index)[connection.owner_pid].insert(id);
 }
 
@@ -208,6 +224,7 @@ void Connections::unindex(const Connection& connection) {
     const auto entry = std::find_if(first, last, [id](const auto& item) { return item.second == id; });
     if (entry != last) index.erase(entry);
   }
+  if (connection.first_sent_position) by_first_sent_.erase(*connection.first_sent_position);
   disown(connection);
 }
 

@@ -66,6 +66,7 @@ struct Connection {
   std::optional<OlderSession> offered;         ///< the session that the server may resume; the last one counts
   std::vector<std::uint64_t> stored_sessions;  ///< put into the in-process cache by this handshake, at most kStored
   std::uint64_t first_request_ns = 0;  ///< first bytes that may be a request: plaintext, or after the handshake
+  std::optional<std::uint64_t> first_received_position;  ///< of the first turn that was seen
   std::uint64_t receive_turn_position = 0;
   std::uint64_t receive_turn_ns = 0;
   std::uint64_t asked_turn_ns = 0;  ///< the last received turn that an encrypted request was taken for
@@ -75,6 +76,7 @@ struct Connection {
   // Egress
   std::deque<UpstreamTurn> turns;   ///< newest last, at most kTurns
   std::uint64_t first_turn_ns = 0;  ///< of the first one ever
+  std::optional<std::uint64_t> first_sent_position;  ///< where that began
   bool dials_tls = false;           ///< its process is the client of a handshake on it
 
   static constexpr std::size_t kTurns = 64;
@@ -103,6 +105,12 @@ class Connections {
   Connection* other_end(const Connection& accepted, std::uint64_t position);
   /// The reverse: the accepted end on this host of a connected one, or null.
   Connection* accepted_end(const Connection& connected);
+
+  void note_first_sent(Connection& connected, std::uint64_t position);
+  /// Whether a connection of this host began to send where this accepted one began to receive: source NAT (masquerading) may
+  /// have made a local client of it look remote. No proof that it is that one: who has a network stack of his own chooses
+  /// his positions.
+  bool may_be_translated(const Connection& accepted) const;
 
   /// Where the TLS bytes of an accepted connection came into the process at its other end, if that only relays them: it
   /// passes the client's random on as it is. Null where none fits, or several do.
@@ -151,6 +159,7 @@ class Connections {
   std::unordered_map<ConnectionId, Connection> connections_;
   EndpointIndex by_local_;   ///< TCP, not ingress: by the local address
   EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
+  std::unordered_map<std::uint64_t, ConnectionId> by_first_sent_;           ///< TCP, by first_sent_position
   std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix
   OwnerIndex ingress_;
   OwnerIndex undecided_;

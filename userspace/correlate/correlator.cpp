@@ -74,6 +74,7 @@ void Correlator::handle(const StreamTied& event, Findings& out) {
 }
 
 void Correlator::note_receive(Connection& connection, const Turn& event) {
+  if (!connection.first_received_position) connection.first_received_position = event.position;
   connection.receive_turn_position = event.position;
   connection.receive_turn_ns = event.time_ns;
   if (connection.first_request_ns != 0) return;

@@ -59,6 +59,7 @@ Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool&
   Provenance way;
   way.peer = request.accepted->opened.remote;
   way.backend_connection_predates = request.accepted->opened.predates_agent;
+  way.backend_connection_lossy = request.accepted->touched_by_loss;
   if (request.accepted->first_bytes == FirstBytes::kTls) way.own_tls = origin_of(*request.accepted, request.position);
   is_final_ = is_final;
   is_settled_ = true;
@@ -91,7 +92,8 @@ ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Proven
 
 // The process at the other end of the backend's connection.
 void ProvenanceTracer::meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way) {
-  way.peer_kind = upstream || accepted.opened.is_unix ? PeerKind::kProcess : PeerKind::kRemote;
+  const bool is_process = upstream || accepted.opened.is_unix;
+  way.peer_kind = is_process ? PeerKind::kProcess : connections_.may_be_translated(accepted) ? PeerKind::kTranslated : PeerKind::kRemote;
   if (upstream) {
     way.peer_process = processes_.find(upstream->owner_pid);
     if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;

@@ -45,6 +45,7 @@ Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn)
 }
 
 void Witnesses::keep_turn(Connection& connection, const Turn& turn) {
+  if (connection.first_turn_ns == 0) connections_.note_first_sent(connection, turn.position);
   if (connection.first_turn_ns == 0) connection.first_turn_ns = turn.time_ns;
   if (!connection.turns.empty()) ties_.on_turn_over(connection.turns.back(), connection.owner_pid);
   const Connection* asked = connections_.find(turn.witness.id);

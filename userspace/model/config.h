@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,15 @@ struct BackendMatch {
   std::string command_line;  ///< substring
   std::string cgroup;        ///< glob
   std::optional<std::uint32_t> uid;
+  // Of the pod that it runs in, as the Kubernetes API tells.
+  std::string pod_namespace;
+  std::string container;  ///< its name in the pod
+  std::map<std::string, std::string> pod_labels;
+  std::map<std::string, std::string> pod_annotations;
+
+  bool asks_for_a_pod() const {
+    return !pod_namespace.empty() || !container.empty() || !pod_labels.empty() || !pod_annotations.empty();
+  }
 };
 
 /// Which clients a backend, or a path of it, takes. Patterns are globs ('*' is any run of characters); none: every one.
@@ -106,6 +116,15 @@ inline std::vector<std::string> events_of(const OutputConfig& output) {
   return {"request", "handshake", "alert", "agent"};
 }
 
+/// Whom to ask for the names of this node's pods. Nobody is asked without a node.
+struct KubernetesConfig {
+  std::string node;        ///< as the API names it
+  std::string api_server;  ///< URL; empty: what a pod's environment says (KUBERNETES_SERVICE_HOST and _PORT)
+  std::string ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+  std::string token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+  std::string cluster;  ///< name, for orchestrator.cluster.name; the API has none
+};
+
 struct LimitsConfig {
   std::uint32_t ring_bytes = 4u << 20;        ///< power of two, at least 65536
   std::uint32_t connections = 65536;          ///< entries in the agent's connection table
@@ -123,6 +142,7 @@ struct Config {
   std::vector<OutputConfig> outputs;          ///< empty: JSON lines of everything to standard output
   std::string http_listen;                    ///< IP address and port; empty: no listener
   std::string admin_socket = "/run/mtlswatch/admin.sock";  ///< empty: none
+  KubernetesConfig kubernetes;
   LimitsConfig limits;
   bool write_query = false;                   ///< url.query is written only when asked for
 };

@@ -34,6 +34,7 @@ struct Origin {
 enum class PeerKind {
   kProcess,        ///< a process of this host: peer_process
   kRemote,         ///< an address of another host
+  kTranslated,     ///< likewise, but it may be source NAT's, and the client a process of this host
   kUndetermined,   ///< local, but what connected was not seen
 };
 
@@ -48,6 +49,7 @@ struct Provenance {
   Attribution attribution;
   std::optional<Origin> own_tls;  ///< the backend ends TLS itself: its connection, and that session
   bool backend_connection_predates = false;
+  bool backend_connection_lossy = false;  ///< records were lost while it was open
   bool upstream_predates = false;  ///< the peer's exchange began before the agent, or cannot be joined to it
   bool upstream_seen = false;      ///< the peer's sending of this request was seen
   /// Further out the request passed a process that is no front. origins are its clients; none: they were not seen.

@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +93,15 @@ struct RecordCounts {
   std::uint64_t malformed = 0;  ///< dropped by decode
 };
 
+/// What is known of this node's pods.
+struct KubernetesStatus {
+  bool synced = false;      ///< they were listed once
+  std::uint64_t pods = 0;
+  std::uint64_t lists = 0;  ///< at the start, and whenever a watch could not go on where it was
+  std::uint64_t errors = 0;
+  std::string last_error;   ///< empty: none since the API server last told something
+};
+
 using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;
 
 struct AgentStatus {
@@ -111,6 +121,7 @@ struct AgentStatus {
   std::map<std::pair<std::string, std::string>, std::uint64_t> libraries;  ///< by library and probe state
   std::map<std::string, std::int64_t> soonest_expiry_s;                    ///< by service
   std::uint64_t identities = 0;  ///< distinct client names remembered
+  std::optional<KubernetesStatus> kubernetes;  ///< absent: it is not asked
 
   bool is_ready() const {
     for (const HealthCheck& check : checks) {

@@ -74,6 +74,7 @@ Reason Judge::reason_for(const SettledExchange& exchange, RequestReport& report)
   Reason reason = Reason::kAmbiguous;
   if (way.peer_kind == PeerKind::kProcess) reason = from_stranger(exchange);
   if (way.peer_kind == PeerKind::kRemote) reason = from_remote(exchange, report.backend);
+  if (way.peer_kind == PeerKind::kTranslated) reason = Reason::kPeerNotMonitored;
   if (way.peer_kind == PeerKind::kUndetermined) {
     reason = way.backend_connection_predates ? Reason::kPredatesAgent : Reason::kEventLoss;
   }
@@ -153,11 +154,19 @@ Reason Judge::from_remote(const SettledExchange& exchange, const std::string& na
   if (addresses_.contains(way.peer.ip)) {  // local, and yet its socket was not seen
     return way.backend_connection_predates ? Reason::kPredatesAgent : Reason::kPeerNotMonitored;
   }
+  const Reason reason = of_remote_address(way.peer.ip, name);
+  if (reason != Reason::kDirectConnection) return reason;
+  // Source NAT may hide a local front behind that address: that it does not is known only of connections seen whole.
+  if (way.backend_connection_predates) return Reason::kPredatesAgent;
+  return way.backend_connection_lossy ? Reason::kEventLoss : reason;
+}
+
+Reason Judge::of_remote_address(const IpAddress& address, const std::string& name) const {
   const BackendConfig* configured = backend(name);
   if (!configured || !configured->proxies) {
     return backends_with_front_.contains(name) ? Reason::kDirectConnection : Reason::kPeerNotMonitored;
   }
-  return is_remote_proxy(way.peer.ip, name) ? Reason::kPeerNotMonitored : Reason::kDirectConnection;
+  return is_remote_proxy(address, name) ? Reason::kPeerNotMonitored : Reason::kDirectConnection;
 }
 
 // What a configured proxy of another host took, it may have taken with a verified certificate.

@@ -35,6 +35,7 @@ class Judge {
   Reason among_candidates(const SettledExchange& exchange, RequestReport& report) const;
   Reason beyond_stranger(const SettledExchange& exchange, RequestReport& report) const;
   Reason from_stranger(const SettledExchange& exchange) const;
+  Reason of_remote_address(const IpAddress& address, const std::string& name) const;
   Reason from_remote(const SettledExchange& exchange, const std::string& backend) const;
   Reason of_origin(const Origin& origin, const SettledExchange& exchange) const;
   Reason of_ingress(const Origin& origin, const SettledExchange& exchange) const;

@@ -82,7 +82,7 @@ const Discovery::Judgement::Claim& Discovery::Judgement::own_claim(const Process
   Claim& claim = position->second;
   if (!is_new) return claim;
   const ProcessFacts facts = with_listeners(entry);
-  const auto configured = configured_backend(config_.backends, facts, entry.command_line);
+  const auto configured = configured_backend(config_.backends, facts, entry.command_line, discovery_.pods_);
   if (!configured.name.empty()) {
     claim = Claim{configured.name, {{kDjangoScore, configured.reason}}, true};
   } else if (!facts.listeners.empty()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "userspace/model/config.h"
+#include "userspace/model/pod.h"
 #include "userspace/model/process.h"
 #include "userspace/probe/django_detector.h"
 #include "userspace/probe/executable_scan.h"
@@ -23,6 +24,9 @@ namespace mtlswatch {
 class Discovery {
  public:
   explicit Discovery(ProcReader reader = ProcReader());
+
+  /// From now on backends are told by these pods too.
+  void use_pods(const PodDirectory& pods) { pods_ = pods; }
 
   /// The interesting processes, by pid: backends with all their workers; processes that listen and have a TLS library;
   /// fronts that listen; and workers of those. listeners: one row for every process that holds the socket.
@@ -64,6 +68,7 @@ class Discovery {
   EmbeddedTls embedded_tls(const ProcessEntry& entry, std::string& blind_reason);
 
   ProcessTable table_;
+  PodDirectory pods_;
   std::unordered_map<std::uint32_t, Findings> findings_;
   std::map<FileIdentity, EmbeddedTls> embedded_;
 };

@@ -16,13 +16,29 @@ constexpr std::array<std::string_view, 4> kSocketHolders = {"systemd", "init", "
 constexpr std::array<std::string_view, 10> kInterpreters = {"python", "pypy", "perl", "ruby", "node",
                                                             "java",   "php",  "lua",  "bash", "dash"};
 
+bool contains_all(const std::map<std::string, std::string>& wanted, const std::map<std::string, std::string>& there) {
+  return std::includes(there.begin(), there.end(), wanted.begin(), wanted.end());
+}
+
+/// A pod that is not known, or not yet, is none of those that are asked for.
+bool runs_in(const BackendMatch& match, const std::string& cgroup, const PodDirectory& pods) {
+  const ContainerIdentity identity = container_of(cgroup);
+  const Pod* pod = pods.find(identity);
+  if (pod == nullptr || (!match.pod_namespace.empty() && match.pod_namespace != pod->name_space)) return false;
+  const PodContainer* container = pod->container(identity.id);
+  if (!match.container.empty() && (container == nullptr || container->name != match.container)) return false;
+  return contains_all(match.pod_labels, pod->labels) && contains_all(match.pod_annotations, pod->annotations);
+}
+
 /// All conditions that are given hold, and at least one is given.
-bool holds(const BackendMatch& match, const ProcessFacts& facts, const std::string& command_line) {
-  if (match.executable.empty() && match.command_line.empty() && match.cgroup.empty() && !match.uid) return false;
+bool holds(const BackendMatch& match, const ProcessFacts& facts, const std::string& command_line, const PodDirectory& pods) {
+  const bool asks = !match.executable.empty() || !match.command_line.empty() || !match.cgroup.empty() || match.uid;
+  if (!asks && !match.asks_for_a_pod()) return false;
   if (!match.executable.empty() && match.executable != facts.executable) return false;
   if (!match.command_line.empty() && command_line.find(match.command_line) == std::string::npos) return false;
   if (!match.cgroup.empty() && ::fnmatch(match.cgroup.c_str(), facts.cgroup.c_str(), 0) != 0) return false;
-  return !match.uid || *match.uid == facts.uid;
+  if (match.uid && *match.uid != facts.uid) return false;
+  return !match.asks_for_a_pod() || runs_in(match, facts.cgroup, pods);
 }
 
 bool is_interpreter(const std::string& executable) {
@@ -65,10 +81,10 @@ std::string known_proxy(const ProcessFacts& facts) {
 }
 
 BackendMatched configured_backend(const std::vector<BackendConfig>& backends, const ProcessFacts& facts,
-                                  const std::string& command_line) {
+                                  const std::string& command_line, const PodDirectory& pods) {
   const bool for_others = holds_sockets_for_others(facts.executable);
   for (const BackendConfig& backend : backends) {
-    if (backend.match && holds(*backend.match, facts, command_line))
+    if (backend.match && holds(*backend.match, facts, command_line, pods))
       return {backend.name, "configured: its match holds"};
     if (for_others) continue;
     for (const Endpoint& configured : backend.listen) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "userspace/model/config.h"
+#include "userspace/model/pod.h"
 #include "userspace/model/process.h"
 
 namespace mtlswatch {
@@ -23,7 +24,7 @@ struct BackendMatched {
 /// The first configured backend that the process serves, by listen address or by its match conditions.
 /// facts.listeners must be filled; command_line is the longer one.
 BackendMatched configured_backend(const std::vector<BackendConfig>& backends, const ProcessFacts& facts,
-                                  const std::string& command_line);
+                                  const std::string& command_line, const PodDirectory& pods);
 
 /// Programs that hold the listening sockets of others (socket activation, published container ports): neither backends
 /// by address nor fronts by discovery.

@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sink/courier.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <vector>
 
-#include "userspace/base/capabilities.h"
+#include "userspace/base/plain_thread.h"
 
 namespace mtlswatch {
 namespace {
-
-/// Signals are the event loop's: a thread must not take them from it. Nor has it use for capabilities.
-std::thread start_plain(std::function<void()> body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread([body = std::move(body)] {
-    static_cast<void>(keep_capabilities({}));  // giving all away is never refused
-    body();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
 
 std::size_t bytes_of(const Message& message) { return message.json.size() + sizeof message; }
 
 }  // namespace
 
 Courier::Courier(std::unique_ptr<Delivery> delivery, CourierLimits limits)
-    : delivery_(std::move(delivery)), limits_(limits), thread_(start_plain([this] { run(); })) {}
+    : delivery_(std::move(delivery)), limits_(limits), thread_(start_plain_thread([this] { run(); })) {}
 
 Courier::~Courier() { finish(std::chrono::milliseconds(0)); }
 

@@ -75,6 +75,7 @@ void write_alert(JsonWriter& json, const SinkContext& context, const AlertReport
   write_endpoint(json, "source", source);
   write_endpoint(json, "destination", destination);
   if (report.process) write_process(json, *report.process);
+  if (report.process) write_workload(json, context, *report.process);
   {
     const auto service = json.object("service");
     json.text("name", report.backend);

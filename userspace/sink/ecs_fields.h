@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "userspace/model/verdict.h"
+#include "userspace/sink/ecs_json.h"
 #include "userspace/sink/json_writer.h"
 
 namespace mtlswatch {
@@ -26,6 +27,9 @@ void write_process_identity(JsonWriter& json, const ProcessFacts& process);
 void write_process_user(JsonWriter& json, const ProcessFacts& process);
 /// The object "process" with all that ECS has fields for.
 void write_process(JsonWriter& json, const ProcessFacts& process);
+/// The objects "container", "kubernetes" and "orchestrator" of the container and pod that it runs in; names where the API has
+/// told them, now or before the pod ended.
+void write_workload(JsonWriter& json, const SinkContext& context, const ProcessFacts& process);
 /// "nginx[4121]", or "process 4121"; empty if not even the pid is known.
 std::string process_text(const ProcessFacts& process);
 

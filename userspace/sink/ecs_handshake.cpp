@@ -68,6 +68,7 @@ void write_handshake(JsonWriter& json, const SinkContext& context, const Handsha
   write_endpoint(json, "source", source);
   write_endpoint(json, "destination", destination, server_name(&session));
   write_process(json, report.process);
+  write_workload(json, context, report.process);
   write_tls(json, &session, certificate);
   write_related(json, {source, destination}, certificate);
   const auto own = json.object("mtlswatch");

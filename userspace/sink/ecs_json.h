@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "userspace/model/pod.h"
 #include "userspace/model/verdict.h"
 
 namespace mtlswatch {
@@ -22,6 +23,8 @@ struct SinkContext {
   std::string kernel_release;              ///< uname -r
   std::int64_t utc_minus_boottime_ns = 0;  ///< the one place where kernel time becomes UTC
   bool write_query = false;                ///< url.query is written only when asked for
+  std::string cluster;                     ///< orchestrator.cluster.name
+  const PodDirectory* pods = nullptr;      ///< of this node; null: nobody tells their names
   std::uint64_t sequence = 0;              ///< event.sequence: the agent's reports counted from 1; 0 is not written
 };
 

@@ -84,12 +84,13 @@ void write_id(JsonWriter& json, std::string_view key, const std::string& id) {
   json.text("id", id);
 }
 
-void write_hop(JsonWriter& json, const Hop& hop) {
+void write_hop(JsonWriter& json, const SinkContext& context, const Hop& hop) {
   const auto object = json.item_object();
   {
     const auto process = json.object("process");
     write_process_identity(json, hop.process);
   }
+  write_workload(json, context, hop.process);
   write_endpoint(json, "source", hop.source ? &*hop.source : nullptr);
   write_endpoint(json, "destination", hop.destination ? &*hop.destination : nullptr);
   if (hop.tls) write_hop_tls(json, hop.session);
@@ -104,8 +105,9 @@ void write_claim(JsonWriter& json, const Claim& claim) {
   json.text("result", claim.result);
 }
 
-void write_peer(JsonWriter& json, const ProcessFacts& peer_process) {
+void write_peer(JsonWriter& json, const SinkContext& context, const ProcessFacts& peer_process) {
   const auto peer = json.object("peer");
+  write_workload(json, context, peer_process);
   const auto process = json.object("process");
   write_process_identity(json, peer_process);
   write_process_user(json, peer_process);
@@ -156,7 +158,7 @@ void write_policy(JsonWriter& json, const RequestReport& report) {
   json.text("instead_of", text(report.reason));
 }
 
-void write_own(JsonWriter& json, const RequestReport& report, const Session* origin, const Certificate* certificate) {
+void write_own(JsonWriter& json, const SinkContext& context, const RequestReport& report, const Session* origin, const Certificate* certificate) {
   const auto own = json.object("mtlswatch");
   json.text("verdict", text(report.verdict));
   if (report.worst_case) json.text("worst_case", text(*report.worst_case));
@@ -164,13 +166,13 @@ void write_own(JsonWriter& json, const RequestReport& report, const Session* ori
   write_attribution(json, report.attribution);
   {
     const auto hops = json.array_even_if_empty("hops");
-    for (const auto& hop : report.hops) write_hop(json, hop);
+    for (const auto& hop : report.hops) write_hop(json, context, hop);
   }
   {
     const auto claims = json.array_even_if_empty("claims");
     for (const auto& claim : report.claims) write_claim(json, claim);
   }
-  if (report.peer_process) write_peer(json, *report.peer_process);
+  if (report.peer_process) write_peer(json, context, *report.peer_process);
   const bool has_session = origin != nullptr && origin->state != SessionState::kNone;
   write_client_certificate(json, has_session ? origin : nullptr, certificate);
   write_head(json, report);
@@ -189,6 +191,7 @@ void write_request(JsonWriter& json, const SinkContext& context, const RequestRe
   write_endpoint(json, "destination", destination, server_name(origin));
   write_endpoint(json, "server", &report.server);
   write_process(json, report.process);
+  write_workload(json, context, report.process);
   {
     const auto service = json.object("service");
     json.text("name", report.backend);
@@ -199,7 +202,7 @@ void write_request(JsonWriter& json, const SinkContext& context, const RequestRe
   write_id(json, "span", report.head.span_id);
   write_tls(json, origin, certificate);
   write_related(json, {source, destination, &report.server}, certificate);
-  write_own(json, report, origin, certificate);
+  write_own(json, context, report, origin, certificate);
 }
 
 }  // namespace mtlswatch

@@ -2,14 +2,12 @@
 #include "userspace/sink/http_client.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
-#include "userspace/base/unique_fd.h"
+#include "userspace/base/secret_file.h"
 
 namespace mtlswatch {
 namespace {
@@ -117,21 +115,6 @@ Attempt HttpClient::post(const std::string& url, const std::string& body, const 
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   return attempt_of(status);
-}
-
-Result<std::string> read_secret(const std::string& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  struct stat facts {};
-  if (!fd || ::fstat(fd.get(), &facts) != 0) return system_error("read " + file, errno);
-  if (!S_ISREG(facts.st_mode)) return Error{"read " + file + ": no regular file"};
-  std::string text(64u << 10, '\0');
-  const ssize_t bytes = ::read(fd.get(), text.data(), text.size());
-  if (bytes < 0) return system_error("read " + file, errno);
-  text.resize(static_cast<std::size_t>(bytes));
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  if (text.empty() || text.find_first_of("\r\n") != std::string::npos)
-    return Error{"read " + file + ": expected one line"};
-  return text;
 }
 
 }  // namespace mtlswatch

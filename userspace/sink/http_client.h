@@ -30,7 +30,4 @@ class HttpClient {
   std::unique_ptr<Handle> handle_;
 };
 
-/// The content of a small file without line ends at its end. Errors name the file, never its content.
-Result<std::string> read_secret(const std::string& file);
-
 }  // namespace mtlswatch

@@ -233,6 +233,13 @@ void add_losses(std::vector<MetricFamily>& out, const AgentStatus& status) {
   for (Family* family : {&events, &errors, &queued}) family->to(out);
 }
 
+void add_kubernetes(std::vector<MetricFamily>& out, const KubernetesStatus& status) {
+  gauge("mtlswatch_kubernetes_synced", "1 when this node's pods were listed, else 0.").row({}, status.synced ? 1.0 : 0.0).to(out);
+  gauge("mtlswatch_kubernetes_pods", "Pods of this node that are known.").row({}, status.pods).to(out);
+  counter("mtlswatch_kubernetes_lists_total", "Times that all pods were listed.").row({}, status.lists).to(out);
+  counter("mtlswatch_kubernetes_errors_total", "Lists and watches that failed.").row({}, status.errors).to(out);
+}
+
 void add_process(std::vector<MetricFamily>& out, const ProcessUsage& usage) {
   counter("process_cpu_seconds_total", "CPU time of the agent, user and system.").row({}, usage.cpu_seconds).to(out);
   gauge("process_resident_memory_bytes", "Resident memory of the agent.").row({}, usage.resident_bytes).to(out);
@@ -253,6 +260,7 @@ std::string metrics_text(const AgentStatus& status, const ProcessUsage& usage) {
   add_coverage(families, status);
   add_tables(families, status);
   add_losses(families, status);
+  if (status.kubernetes) add_kubernetes(families, *status.kubernetes);
   add_process(families, usage);
   std::ostringstream text;
   prometheus::TextSerializer().Serialize(text, families);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Elastic Common Schema's field list (lines of FIELD,TYPE,NORMALIZATION), and whether events keep to it: names,
-types and array-ness. What the schema does not have must lie under mtlswatch, with one type a name."""
+types and array-ness. What the schema does not have must lie under mtlswatch, or under kubernetes (names of
+Elastic's own agents), with one type a name."""
 
 import ipaddress
 import os
@@ -64,7 +65,7 @@ def _leaves(value, name=""):
 
 def _objection(name, value, fields):
     if name not in fields:
-        return None if name.startswith("mtlswatch.") else f"{name} is no field of the schema"
+        return None if name.startswith(("mtlswatch.", "kubernetes.")) else f"{name} is no field of the schema"
     kind, is_array = fields[name]
     if isinstance(value, list) != is_array:
         return f"{name} must {'' if is_array else 'not '}be an array"

@@ -34,7 +34,7 @@ std::string alias_bomb() {
 const std::vector<WrongConfig>& wrong_configs() {
   static const std::vector<WrongConfig> kRows = {
       {"unknown_top_level_key", "write_query: true\nbackend: []\n", "2:1",
-       "unknown key \"backend\", expected one of: backends, fronts, identity_headers, exemptions, rules, outputs, http, admin, limits, write_query; did you mean "
+       "unknown key \"backend\", expected one of: backends, fronts, identity_headers, exemptions, rules, outputs, http, admin, kubernetes, limits, write_query; did you mean "
        "\"backends\"?"},
       {"unknown_key_of_a_backend", "backends:\n  - name: shop\n    listn: [\"127.0.0.1:1\"]\n", "3:5", "did you mean \"listen\"?"},
       {"unknown_key_of_a_match", "backends: [{name: a, match: {exe: /x}}]\n", "1:30", "unknown key \"exe\", expected one of: executable"},
@@ -110,7 +110,11 @@ const std::vector<WrongConfig>& wrong_configs() {
       {"http_without_port", "http: {listen: \"127.0.0.1\"}\n", "1:16", "expected an IP address and port"},
       {"admin_socket_relative", "admin: {socket: x.sock}\n", "1:17", "expected an absolute path of at most 107 bytes, or none"},
       {"explain_too_many", "limits: {explain: 65537}\n", "1:19", "expected a number from 0 to 65536"},
-      {"kubernetes", "kubernetes: {}\n", "1:1", "not supported by this version"},
+      {"kubernetes_empty", "kubernetes: {}\n", "1:13", "expected one of: node, cluster"},
+      {"kubernetes_without_node", "kubernetes: {cluster: prod}\n", "1:23", "has no \"node\", expected one"},
+      {"kubernetes_server", "kubernetes: {node: a, api_server: \"http://x\"}\n", "1:35", "expected an address such as"},
+      {"pod_without_kubernetes", "backends: [{name: a, match: {pod_labels: {app: b}}}]\n", "1:19", "is told by its pod"},
+      {"pod_labels_no_text", "backends: [{name: a, match: {pod_labels: {app: 1}}}]\n", "1:48", "expected"},
       {"flow_list_not_closed", "fronts: [\n", "2:1", "end of sequence flow not found"},
       {"quote_not_closed", "write_query: \"x\n", "2:1", "illegal document indicator in scalar"},
       {"indentation", "limits:\n  connections: 5\n   exchanges: 6\n", "3:13", "illegal map value"},

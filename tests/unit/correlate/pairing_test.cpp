@@ -48,6 +48,30 @@ TEST(Pairing, destination_nat_is_seen_through_only_by_the_stream_position) {
   EXPECT_EQ(table.other_end(accepted, 7001), nullptr);
 }
 
+TEST(Pairing, two_connections_that_fit_behind_destination_nat_are_none) {
+  Connections table(16);
+  for (const ConnectionId id : {1, 2}) {
+    table.open(opened(id, Role::kEgress, tcp("10.0.0.1", 5000), tcp(id == 1 ? "10.96.0.1" : "10.96.0.2", 80), 1)).turns.push_back(sent_at(7000));
+  }
+  const Connection& accepted = table.open(opened(3, Role::kIngress, tcp("10.0.0.9", 8000), tcp("10.0.0.1", 5000), 2));
+  EXPECT_EQ(table.other_end(accepted, 7000), nullptr);
+}
+
+TEST(Pairing, source_nat_is_suspected_where_the_streams_begin_alike) {
+  Connections table(16);
+  Connection& dialled = table.open(opened(1, Role::kEgress, tcp("10.0.0.1", 5000), tcp("10.96.0.1", 80), 1));
+  table.note_first_sent(dialled, 7000);
+  Connection& accepted = table.open(opened(2, Role::kIngress, tcp("10.0.0.9", 8000), tcp("192.0.2.1", 6000), 2));
+  EXPECT_FALSE(table.may_be_translated(accepted));
+  accepted.first_received_position = 7001;
+  EXPECT_FALSE(table.may_be_translated(accepted));
+  accepted.first_received_position = 7000;
+  EXPECT_TRUE(table.may_be_translated(accepted));
+  EXPECT_EQ(table.other_end(accepted, 7000), nullptr);
+  table.close(dialled, 1);
+  EXPECT_FALSE(table.may_be_translated(accepted));
+}
+
 TEST(Pairing, a_closed_connection_does_not_lend_its_port_to_the_next) {
   Connections table(16);
   Connection& old = table.open(opened(1, Role::kEgress, tcp("127.0.0.1", 5000), tcp("127.0.0.1", 8000), 1));

@@ -78,6 +78,19 @@ class JudgeTest : public testing::Test {
   HostAddresses addresses;
 };
 
+TEST_F(JudgeTest, a_remote_address_that_may_be_source_nats_is_no_bypass) {
+  SettledExchange exchange = from_remote("192.0.2.1");
+  config.backends.emplace_back().name = exchange.process.backend;
+  config.backends[0].proxies.emplace();
+  EXPECT_EQ(reason(exchange), Reason::kDirectConnection);
+  exchange.provenance.backend_connection_lossy = true;
+  EXPECT_EQ(reason(exchange), Reason::kEventLoss);
+  exchange.provenance.backend_connection_predates = true;
+  EXPECT_EQ(reason(exchange), Reason::kPredatesAgent);
+  exchange.provenance.peer_kind = PeerKind::kTranslated;
+  EXPECT_EQ(reason(exchange), Reason::kPeerNotMonitored);
+}
+
 TEST_F(JudgeTest, a_verified_certificate_behind_an_exact_attribution_is_authenticated_and_shown) {
   const RequestReport report = judge(through_front(verified_origin()));
   EXPECT_EQ(report.verdict, Verdict::kAuthenticated);

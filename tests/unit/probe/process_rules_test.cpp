@@ -44,7 +44,42 @@ std::string matched(const BackendMatch& match) {
   BackendConfig backend;
   backend.name = "shop";
   backend.match = match;
-  return configured_backend({backend}, process(), "app --serve").name;
+  return configured_backend({backend}, process(), "app --serve", {}).name;
+}
+
+TEST(ConfiguredBackend, is_told_by_its_pod_where_that_is_known) {
+  const std::string id(64, 'a');
+  const std::string uid = "dde1244b-5bb5-4297-b544-85f3bc0d80bf";
+  Pod pod;
+  pod.uid = uid;
+  pod.name_space = "store";
+  pod.labels = {{"app", "shop"}, {"tier", "web"}};
+  pod.annotations = {{"example.org/mtls", "required"}};
+  pod.containers = {{id, "web", "shop:1", "containerd"}};
+  PodDirectory pods;
+  pods.put(pod);
+  ProcessFacts inside = process();
+  inside.cgroup = "/kubepods/pod" + uid + "/" + id;
+  const auto name = [&](void (*change)(BackendMatch&), const ProcessFacts& facts, const PodDirectory& known) {
+    BackendConfig backend;
+    backend.name = "shop";
+    backend.match.emplace();
+    backend.match->pod_labels = {{"app", "shop"}};
+    backend.match->pod_annotations = {{"example.org/mtls", "required"}};
+    backend.match->pod_namespace = "store";
+    backend.match->container = "web";
+    change(*backend.match);
+    return configured_backend({backend}, facts, "app --serve", known).name;
+  };
+  const auto as_it_is = [](BackendMatch&) {};
+  EXPECT_EQ(name(as_it_is, inside, pods), "shop");
+  EXPECT_EQ(name(as_it_is, inside, {}), "");
+  EXPECT_EQ(name(as_it_is, process(), pods), "");
+  EXPECT_EQ(name([](BackendMatch& match) { match.pod_labels["app"] = "till"; }, inside, pods), "");
+  EXPECT_EQ(name([](BackendMatch& match) { match.pod_annotations["other"] = "x"; }, inside, pods), "");
+  EXPECT_EQ(name([](BackendMatch& match) { match.pod_namespace = "else"; }, inside, pods), "");
+  EXPECT_EQ(name([](BackendMatch& match) { match.container = "sidecar"; }, inside, pods), "");
+  EXPECT_EQ(name([](BackendMatch& match) { match.uid = 34; }, inside, pods), "");
 }
 
 TEST(ConfiguredBackend, wants_every_condition_that_is_given) {

@@ -65,6 +65,35 @@ TEST(EcsRequest, writes_the_query_when_asked_for) {
   EXPECT_EQ(at(written(request_report(), context), "/url/query"), "token=secret");
 }
 
+TEST(EcsRequest, tells_the_pod_of_each_process_as_far_as_it_is_known) {
+  const std::string id(64, 'a');
+  const std::string uid = "dde1244b-5bb5-4297-b544-85f3bc0d80bf";
+  Pod pod;
+  pod.uid = uid;
+  pod.name = "shop-x";
+  pod.labels = {{"app", "shop"}, {"app.kubernetes.io/name", "shop"}};
+  pod.owner_kind = "StatefulSet";
+  pod.owner_name = "shop";
+  pod.containers = {{id, "web", "host:5000/shop@sha256:00", "cri-o"}};
+  PodDirectory pods;
+  pods.put(pod);
+  RequestReport report = request_report();
+  report.process.cgroup = "/kubepods/pod" + uid + "/" + id;
+  report.hops[0].process.cgroup = "/docker/" + id;
+  SinkContext context = test_context();
+  const json unknown = written(report, context);
+  EXPECT_EQ(at(unknown, "/orchestrator"), json::parse(R"({"type":"kubernetes","resource":{"type":"pod","id":")" + uid + "\"}}"));
+  EXPECT_EQ(at(unknown, "/kubernetes"), json::parse(R"({"pod":{"uid":")" + uid + "\"}}"));
+  EXPECT_EQ(at(unknown, "/container"), json({{"id", id}}));
+  EXPECT_EQ(at(unknown, "/mtlswatch/hops/0/container"), json({{"id", id}, {"runtime", "docker"}}));
+  context.pods = &pods;
+  const json known = written(report, context);
+  EXPECT_EQ(at(known, "/kubernetes/labels"), json::parse(R"({"app":"shop","app_kubernetes_io/name":"shop"})"));
+  EXPECT_EQ(at(known, "/kubernetes/statefulset/name"), "shop");
+  EXPECT_EQ(at(known, "/orchestrator/resource/label"), json({"app:shop", "app.kubernetes.io/name:shop"}));
+  EXPECT_EQ(at(known, "/container"), json::parse(R"({"id":")" + id + R"(","runtime":"cri-o","name":"web","image":{"name":"host:5000/shop"}})"));
+}
+
 TEST(EcsRequest, lists_hops_and_claims) {
   const json event = written(request_report());
   json x509 = at(event, "/tls/client/x509");
