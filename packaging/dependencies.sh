@@ -10,6 +10,12 @@ build_packages=(
   libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
   prometheus-cpp-dev libmicrohttpd-dev libcurl4-openssl-dev
 )
+# What a built agent needs: the container image.
+# shellcheck disable=SC2034
+runtime_packages=(
+  libbpf1 libelf1 libcapstone4 libssl3 libspdlog1.10 libfmt9 libyaml-cpp0.7
+  libprometheus-cpp-core1.0 libmicrohttpd12 libcurl4 ca-certificates
+)
 # shellcheck disable=SC2034
 test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2

@@ -5,7 +5,7 @@ import source_tree
 
 TOP_FOLDERS = {"bpf", "userspace", "include", "packaging", "tests"}
 TOP_FILES = {"LICENSE", "README.md", "CHANGELOG.md", "CMakeLists.txt", "CMakePresets.json"}
-TEST_FOLDERS = {"unit", "bpf", "e2e", "fuzz", "replay", "check", "bench", "vm"}
+TEST_FOLDERS = {"unit", "bpf", "e2e", "fuzz", "replay", "check", "bench", "vm", "image"}
 MOST_LINES = 300
 MOST_RECORDED_BYTES = 300_000
 TABLES = {"userspace/model/hello.cpp"}  # names of cipher suites and groups

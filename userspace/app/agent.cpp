@@ -180,9 +180,7 @@ Status Agent::handle_signal(bool& stop) {
   signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return Done{};
   if (info.ssi_signo == SIGHUP) {
-    service_manager_.reloading();
     reload();
-    service_manager_.reloaded();
     return Done{};
   }
   if (info.ssi_signo == SIGUSR1) {

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "userspace/app/commands.h"
+#include "userspace/base/capabilities.h"
 
 namespace {
 
@@ -117,6 +118,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? mtlswatch::kExitOk : mtlswatch::kExitUsage;
   }
   log_to_standard_error(arguments.log_level);
+  if (const mtlswatch::Status raised = mtlswatch::raise_capabilities(); !raised) spdlog::warn("{}", raised.error().message);
   arguments.run.config.environment = environ;
   return run_command(app.get_subcommands().front()->get_name(), arguments);
 }

@@ -63,7 +63,9 @@ bool outputs_differ(const Config& running, const Config& wanted) {
 }
 
 void Agent::reload() {
+  service_manager_.reloading();
   const Status status = take_over_configuration();
+  service_manager_.reloaded();
   introspection_.note_reload(status ? "" : status.error().message, boottime_ns());
   if (status) return spdlog::info("SIGHUP: the new configuration is in effect");
   spdlog::error("SIGHUP: nothing has changed: {}", status.error().message);
