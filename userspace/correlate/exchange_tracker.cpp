@@ -21,6 +21,13 @@ bool is_own_router(const ProcessFacts& peer, const ProcessFacts& worker, const E
   return siblings && !peer.listeners.empty() && !listens_at(peer, server) && listens_at(worker, server);
 }
 
+/// Whether its response may be among what was not seen: records were lost since it came, or nothing of it was read; then it
+/// may stand for several.
+bool may_have_been_answered(const SettledExchange& facts) {
+  const bool was_missed = facts.request.head.state == HeadState::kCut && facts.request.head.method.empty();
+  return facts.response_ns == 0 && (facts.touched_by_loss || was_missed);
+}
+
 }  // namespace
 
 void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled) {
@@ -37,7 +44,7 @@ void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, b
 bool ExchangeTracker::may_miss_response(ConnectionId id) const {
   const auto queue = queues_.find(id);
   return queue != queues_.end() && std::any_of(queue->second.begin(), queue->second.end(), [](const Exchange& exchange) {
-    return exchange.facts.touched_by_loss && exchange.facts.response_ns == 0;
+    return may_have_been_answered(exchange.facts);
   });
 }
 
@@ -47,7 +54,7 @@ void ExchangeTracker::give_up_unanswered(ConnectionId id, std::uint64_t now_ns, 
   const auto queue = queues_.find(id);
   if (queue == queues_.end()) return;
   for (Exchange& exchange : queue->second) {
-    if (!exchange.facts.touched_by_loss || exchange.facts.response_ns != 0) continue;
+    if (!may_have_been_answered(exchange.facts)) continue;
     if (!exchange.settled) try_settle(id, exchange, true, settled);
     exchange.facts.response_ns = now_ns;
   }

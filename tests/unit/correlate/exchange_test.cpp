@@ -103,6 +103,22 @@ TEST(Exchange, whose_response_was_lost_takes_no_later_one_for_its_own) {
   EXPECT_FALSE(scene.out.exchanges[2].touched_by_loss);
 }
 
+TEST(Exchange, behind_one_of_which_nothing_was_read_is_not_answered_in_its_place) {
+  Scene scene;
+  const auto [upstream, backend] = scene.upstream(5000);
+  RequestSeen missed{.time_ns = ++scene.now_ns, .actor = {kDjango, kDjango}, .id = backend, .position = 7000, .head = {}};
+  missed.head.state = HeadState::kCut;
+  scene.give(scene.turn(kDjango, backend, false, 2, 7200));
+  scene.give(missed);
+  scene.request(backend, 7200, "/next");
+  scene.response(backend, 404);
+  scene.pass(2'100 * kMs);
+  ASSERT_EQ(scene.out.exchanges.size(), 2u);
+  EXPECT_EQ(scene.out.exchanges[0].response_ns, 0u);
+  EXPECT_EQ(scene.out.exchanges[1].request.head.path, "/next");
+  EXPECT_TRUE(scene.out.exchanges[1].touched_by_loss);
+}
+
 TEST(Exchange, whose_head_is_told_after_a_loss_in_its_turn_is_tainted) {
   Scene scene;
   const auto [upstream, backend] = scene.upstream(5000);
