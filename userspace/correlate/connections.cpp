@@ -42,6 +42,7 @@ std::size_t Connections::EndpointHash::operator()(const Endpoint& endpoint) cons
 
 Connection& Connections::open(const ConnectionOpened& opened) {
   if (opened.is_unix) retire_older_use(opened);
+  if (connections_.size() >= capacity_ && !connections_.contains(opened.id)) evict_idle();  // a flood is faster than the sweep
   const auto [entry, is_new] = connections_.try_emplace(opened.id);
   Connection& connection = entry->second;
   if (!is_new) unindex(connection);
@@ -240,7 +241,7 @@ void Connections::evict_idle() {
   std::vector<std::pair<std::uint64_t, ConnectionId>> by_age;
   by_age.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) by_age.emplace_back(connection.last_ns, id);
-  const std::size_t excess = connections_.size() - capacity_ + capacity_ / 16;
+  const std::size_t excess = connections_.size() - capacity_ + capacity_ / 16 + 1;
   const std::size_t count = std::min(excess, by_age.size());
   std::nth_element(by_age.begin(), by_age.begin() + static_cast<std::ptrdiff_t>(count), by_age.end());
   for (std::size_t i = 0; i < count; ++i) {
