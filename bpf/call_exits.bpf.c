@@ -26,6 +26,13 @@ static __always_inline struct sock *socket_at(unsigned int fd)
 	return BPF_CORE_READ(socket, sk);
 }
 
+static __always_inline void see_birth(unsigned int fd, __u32 process)
+{
+	struct sock *sk = socket_at(fd);
+	if (sk && is_unix_stream(sk))
+		connection_of(sk, process, 1);
+}
+
 static __always_inline void see_call(struct pt_regs *registers, int result)
 {
 	struct sock *sk = socket_at(registers->di);
@@ -54,9 +61,18 @@ static __always_inline void see_call(struct pt_regs *registers, int result)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_call_exit, struct pt_regs *registers, long result)
 {
-	if (!observed(current_pid()))
+	__u32 process = observed(current_pid());
+	if (!process || registers->cs == IA32_CODE_SEGMENT)
 		return 0;
 	switch (registers->orig_ax) {
+	case SYSCALL_CONNECT:
+		see_birth(registers->di, process);
+		break;
+	case SYSCALL_ACCEPT:
+	case SYSCALL_ACCEPT4:
+		if (result >= 0)
+			see_birth(result, process);
+		break;
 	case SYSCALL_READ:
 	case SYSCALL_WRITE:
 	case SYSCALL_READV:

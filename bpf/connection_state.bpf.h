@@ -37,7 +37,9 @@ static __always_inline struct connection_state *state_at_address(struct sock *sk
 		return state;
 	if (!create)
 		return 0;
-	bpf_map_update_elem(&connections_by_address, &address, &nothing_known, BPF_ANY);
+	if (state) /* of a socket that was at this address before */
+		bpf_map_delete_elem(&connections_by_address, &address);
+	bpf_map_update_elem(&connections_by_address, &address, &nothing_known, BPF_NOEXIST);
 	state = bpf_map_lookup_elem(&connections_by_address, &address);
 	if (state)
 		state->inode = inode;

@@ -74,7 +74,7 @@ static __always_inline _Bool tells_of_handshake(const struct thread_state *threa
 {
 	struct session_state *session;
 	if (thread->driver == MTLSWATCH_DRIVER_HANDSHAKE || thread->certificates ||
-	    thread->handshake_flags & (MTLSWATCH_HANDSHAKE_VERIFIED | MTLSWATCH_HANDSHAKE_REASON))
+	    thread->handshake_flags & (MTLSWATCH_HANDSHAKE_VERIFIED | MTLSWATCH_HANDSHAKE_REASON | MTLSWATCH_HANDSHAKE_INCOMPLETE))
 		return 1;
 	if (thread->driver == MTLSWATCH_DRIVER_PEEK)
 		return thread->receive_result > 0;
@@ -182,11 +182,15 @@ static __always_inline void tell_late_certificate(void)
 /* A certificate of the peer's chain is about to be decoded: d2i_X509(X509 **, const unsigned char **in, long length). */
 static __always_inline void see_certificate(__u64 in, __u64 length)
 {
-	struct thread_state *thread = thread_in_handshake();
+	struct thread_state *thread = thread_of_current(0);
 	__u64 der = 0;
 	__u32 index;
-	if (!thread)
-		return tell_late_certificate();
+	if (!thread || !thread->ssl) {
+		/* Where nothing was received before, it is of a handshake that began before its process was observed. */
+		if (thread && thread->received_cookie)
+			tell_late_certificate();
+		return;
+	}
 	if (bpf_probe_read_user(&der, sizeof(der), (void *)in))
 		count_failure(MTLSWATCH_FAILURE_READ_CERTIFICATE);
 	if (der && der == thread->certificate_der)

@@ -2,9 +2,11 @@
 /* What is common to all uprobes: that they fired is counted, and by whom a function was called may matter. */
 #pragma once
 
-#include "maps.bpf.h"
+#include "thread.bpf.h"
 
 #include <bpf/bpf_core_read.h>
+
+#define ENOENT 2
 
 static __always_inline void count_hit(__u64 cookie)
 {
@@ -23,13 +25,15 @@ static long keep_inode(struct task_struct *task, struct vm_area_struct *area, vo
 	return 0;
 }
 
-/* Whether the code at this address belongs to a TLS library. Not found out in time: no. */
+/* Whether the code at this address belongs to a TLS library. Not to be found out while another thread changes the address
+ * space (-EBUSY): then no, and the handshake was not seen whole. */
 static __always_inline _Bool is_of_tls_library(__u64 address)
 {
 	__u64 inode = 0;
-	if (bpf_find_vma(bpf_get_current_task_btf(), address, keep_inode, &inode, 0))
-		return 0;
-	return inode && bpf_map_lookup_elem(&calling_files, &inode);
+	long error = bpf_find_vma(bpf_get_current_task_btf(), address, keep_inode, &inode, 0);
+	if (error && error != -ENOENT)
+		note_missed_call();
+	return !error && inode && bpf_map_lookup_elem(&calling_files, &inode);
 }
 
 /* A probe at an instruction, or at a function's entry, where the return address is on top of the stack. */

@@ -45,17 +45,22 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 #define SOCK_NOSPACE 2 /* bit of struct socket's flags: a send found no space (include/linux/net.h) */
 #define SOCK_DONE 1 /* bit of skc_flags: the peer's FIN came in its turn (include/net/sock.h) */
 
-/* System calls that move a message between user memory and a socket, x86-64. */
+#define IA32_CODE_SEGMENT 0x23 /* __USER32_CS: system calls of 32-bit programs have other numbers */
+
+/* System calls that make a connection, or move a message between user memory and a socket, x86-64. */
 enum {
 	SYSCALL_READ = 0,
 	SYSCALL_WRITE = 1,
 	SYSCALL_READV = 19,
 	SYSCALL_WRITEV = 20,
+	SYSCALL_SENDFILE = 40,
+	SYSCALL_CONNECT = 42,
+	SYSCALL_ACCEPT = 43,
 	SYSCALL_SENDTO = 44,
 	SYSCALL_RECVFROM = 45,
 	SYSCALL_SENDMSG = 46,
 	SYSCALL_RECVMSG = 47,
-	SYSCALL_SENDFILE = 40,
+	SYSCALL_ACCEPT4 = 288,
 };
 
 /* The registers of x86-64, an ABI: uprobe programs get them as their context. */

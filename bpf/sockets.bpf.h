@@ -10,7 +10,9 @@
 #include "io_record.bpf.h"
 #include "thread.bpf.h"
 
-static __always_inline struct connection_state *connection_of(struct sock *sk, __u32 process)
+/* at_birth: nothing can have moved on it before; a Unix socket does not tell how much did. Not to be said where states are
+ * found by address, which may have been forgotten meanwhile. */
+static __always_inline struct connection_state *connection_of(struct sock *sk, __u32 process, _Bool at_birth)
 {
 	struct connection_state *state = state_of(sk, 1);
 	if (!state || state->cookie)
@@ -19,7 +21,7 @@ static __always_inline struct connection_state *connection_of(struct sock *sk, _
 	set_owner(state);
 	if (is_unix_stream(sk)) {
 		state->role = unix_role(sk);
-		state->relative = !(process & MTLSWATCH_OBSERVED_SCANNED);
+		state->relative = !at_birth || !(process & MTLSWATCH_OBSERVED_SCANNED);
 		state->predates = state->relative;
 	} else {
 		state->role = process & MTLSWATCH_OBSERVED_SCANNED ? MTLSWATCH_ROLE_INGRESS : MTLSWATCH_ROLE_UNKNOWN;
@@ -113,7 +115,7 @@ static __always_inline void begin_send(struct io_part *part, struct sock *sk, st
 
 static __always_inline void follow_send(struct sock *sk, int result, __u32 process)
 {
-	struct connection_state *state = connection_of(sk, process);
+	struct connection_state *state = connection_of(sk, process, !states_by_address);
 	struct thread_state *thread = thread_of_current(0);
 	struct user_buffer buffer = {};
 	struct io_part part = {};
@@ -215,7 +217,7 @@ static __always_inline void emit_received(struct connection_state *state, struct
 
 static __always_inline void follow_receive(struct sock *sk, int result, __u32 process)
 {
-	struct connection_state *state = connection_of(sk, process);
+	struct connection_state *state = connection_of(sk, process, !states_by_address);
 	struct thread_state *thread = thread_of_current(1);
 	struct user_buffer buffer = {};
 	struct io_part part = {};

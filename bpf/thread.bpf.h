@@ -78,3 +78,12 @@ static __always_inline void bind_handshake(struct thread_state *thread, const st
 	thread->receive_result = result;
 	thread->handshake_flags |= MTLSWATCH_HANDSHAKE_RECEIVED;
 }
+
+/* A call that was perhaps one of this handshake's was not taken. */
+static __always_inline void note_missed_call(void)
+{
+	struct thread_state *thread = thread_of_current(0);
+	count_failure(MTLSWATCH_FAILURE_FIND_CALLER);
+	if (thread && thread->ssl)
+		thread->handshake_flags |= MTLSWATCH_HANDSHAKE_INCOMPLETE;
+}

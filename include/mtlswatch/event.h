@@ -149,6 +149,7 @@ enum mtlswatch_handshake_flags {
 	MTLSWATCH_HANDSHAKE_CONFLICT = 1 << 2, /* two accepted sockets were received from inside: bound to neither */
 	MTLSWATCH_HANDSHAKE_RECEIVED = 1 << 3, /* receive_result was seen */
 	MTLSWATCH_HANDSHAKE_DEPTH = 1 << 4, /* verify_depth was seen */
+	MTLSWATCH_HANDSHAKE_INCOMPLETE = 1 << 5, /* a call's caller was not found out: certificates may be missing */
 };
 
 /* The call that drove it: SSL_accept leaves by way of SSL_do_handshake. */
@@ -274,7 +275,8 @@ enum mtlswatch_failure {
 	MTLSWATCH_FAILURE_OBSERVE = 4, /* observed_processes is full */
 	MTLSWATCH_FAILURE_SESSION = 5, /* sessions could not be written */
 	MTLSWATCH_FAILURE_KEEP_STREAM = 6, /* a map of a proxy's streams took no entry */
-	MTLSWATCH_FAILURE_COUNT = 7,
+	MTLSWATCH_FAILURE_FIND_CALLER = 7, /* bpf_find_vma of a function's caller */
+	MTLSWATCH_FAILURE_COUNT = 8,
 };
 
 #ifdef __cplusplus

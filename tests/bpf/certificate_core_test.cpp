@@ -141,5 +141,20 @@ TEST_F(CertificateCore, begins_a_new_chain_with_each_handshake) {
   EXPECT_EQ(parts[0].as<mtlswatch_certificate>().index, 0u);
 }
 
+// Post-handshake authentication and renegotiation. But a call that began before its process was observed is none.
+TEST_F(CertificateCore, tells_of_one_outside_a_handshake_once_something_was_received) {
+  const std::string der = der_of(100);
+  const char* in = der.data();
+  observe();
+  certificate(&in, der.size());
+  EXPECT_EQ(take().size(), 0u);
+  receive_outside(7);
+  certificate(&in, der.size());
+  const Records told = take();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].as<mtlswatch_certificate>().ssl, 0u);
+  EXPECT_EQ(told[0].captured(), "");
+}
+
 }  // namespace
 }  // namespace mtlswatch::test

@@ -105,6 +105,13 @@ int BPF_PROG(run_see_error, __u64 library, __u64 reason)
 }
 
 SEC("raw_tp")
+int BPF_PROG(run_note_missed_call)
+{
+	note_missed_call();
+	return 0;
+}
+
+SEC("raw_tp")
 int BPF_PROG(run_bind_handshake, __u64 cookie, __u64 role, __u64 result)
 {
 	struct connection_state state = { .cookie = cookie, .role = role };

@@ -47,6 +47,12 @@ std::uint32_t Cores::run(bpf_program* program, std::initializer_list<std::uint64
   return options.retval;
 }
 
+void Cores::observe() {
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  const std::uint32_t flags = MTLSWATCH_OBSERVED_SERVER;
+  ASSERT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.observed_processes), &pid, &flags, BPF_ANY), 0);
+}
+
 void Cores::enter(std::uint64_t ssl) { run(skeleton_->progs.run_enter_handshake, {ssl}); }
 
 void Cores::leave(int result) { run(skeleton_->progs.run_leave_handshake, {static_cast<std::uint64_t>(result)}); }
@@ -81,6 +87,8 @@ void Cores::verify_context(const void* context) {
 void Cores::error(int library, int reason) {
   run(skeleton_->progs.run_see_error, {static_cast<std::uint64_t>(library), static_cast<std::uint64_t>(reason)});
 }
+
+void Cores::missed_call() { run(skeleton_->progs.run_note_missed_call, {}); }
 
 void Cores::receive(std::uint64_t cookie, mtlswatch_role role, int result) {
   run(skeleton_->progs.run_bind_handshake,

@@ -23,6 +23,8 @@ class Cores : public testing::Test {
  protected:
   void SetUp() override;
 
+  /// This process is one that the agent watches.
+  void observe();
   void enter(std::uint64_t ssl = kSession);
   void leave(int result);
   /// A connection's ClientHello was handed to memory that an SSL object reads from.
@@ -38,6 +40,8 @@ class Cores : public testing::Test {
   void verify_callback(int preverify_ok, const void* context);
   void verify_context(const void* context);
   void error(int library, int reason);
+  /// A probed function was called, and by whom could not be found out.
+  void missed_call();
   /// A receive on a socket inside the call.
   void receive(std::uint64_t cookie, mtlswatch_role role, int result);
   void message(const void* data, std::uint64_t wanted, std::uint64_t length, std::uint64_t position = 0);

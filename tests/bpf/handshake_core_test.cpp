@@ -187,6 +187,14 @@ TEST_F(HandshakeCore, tells_no_depth_where_the_layout_is_not_known) {
   verify_context(&context);
   verify_result(10);
   EXPECT_EQ(depth_of(left_with(-1)), std::nullopt);
+TEST_F(HandshakeCore, tells_that_a_call_inside_may_have_been_missed) {
+  missed_call();
+  enter();
+  EXPECT_EQ(left_with(-1).flags, 0u);
+  enter();
+  missed_call();
+  EXPECT_EQ(left_with(1).flags, MTLSWATCH_HANDSHAKE_INCOMPLETE);
+  EXPECT_EQ(failures(MTLSWATCH_FAILURE_FIND_CALLER), 2u);
 }
 
 TEST_F(HandshakeCore, says_nothing_outside_a_call) {

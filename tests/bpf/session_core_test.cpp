@@ -96,13 +96,15 @@ TEST_P(SessionCore, ends_on_damaged_sessions) {
     for (int count = 0; count < 4; ++count) damaged[random() % 64] = static_cast<char>(random());
     for (const Record& record : offer(damaged)) {
       const auto told = record.as<mtlswatch_session>();
-      if (record.kind() == MTLSWATCH_KIND_SESSION) EXPECT_LT(told.server_name_bytes, MTLSWATCH_SERVER_NAME_BYTES);
+      if (record.kind() == MTLSWATCH_KIND_SESSION) {
+        EXPECT_LT(told.server_name_bytes, MTLSWATCH_SERVER_NAME_BYTES);
+      }
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, SessionCore, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
-                         [](const auto& info) { return info.param == TLS1_2_VERSION ? "tls_1_2" : "tls_1_3"; });
+                         [](const auto& version) { return version.param == TLS1_2_VERSION ? "tls_1_2" : "tls_1_3"; });
 
 TEST_F(SessionCore, says_nothing_outside_of_a_handshake_and_after_the_server_has_answered) {
   const char* at = "x";

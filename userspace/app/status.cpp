@@ -15,7 +15,8 @@ namespace {
 constexpr std::array kRecordNames = {"unknown", "connection", "io", "close", "handshake", "certificate", "process", "listener",
                                      "session", "stream"};
 static_assert(kRecordNames.size() == MTLSWATCH_KIND_COUNT);
-constexpr std::array kFailureNames = {"connection_state", "thread_state", "read_data", "read_certificate", "observe_process"};
+constexpr std::array kFailureNames = {"connection_state", "thread_state", "read_data", "read_certificate",
+                                      "observe_process",  "session",      "keep_stream", "find_caller"};
 constexpr std::size_t kLibraryNames = 16;
 
 /// first: the number of names[0].

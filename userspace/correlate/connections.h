@@ -61,6 +61,7 @@ struct Connection {
   bool handshake_reported = false;
   std::uint32_t handshake_certificates = 0;
   std::uint64_t server_hello_ns = 0;
+  bool seen_in_part = false;  ///< a call inside its handshake may have been missed
   bool seen_late = false;  ///< its first handshake call began behind the ServerHello: certificates may have come unseen
   CertificateChain renewed_chain;           ///< of a client that is asked again, until its handshake call returns
   std::optional<OlderSession> offered;         ///< the session that the server may resume; the last one counts

@@ -169,10 +169,8 @@ void Correlator::handle(const RecordsLost& event, Findings&) {
   exchanges_.taint();
   witnesses_.on_loss();
   connections_.for_each([&](Connection& connection) {
-    connection.stored_sessions.clear();
-    const bool settled = connection.session.state == SessionState::kEstablished;
+    sessions_.on_loss(connection);
     if (connection.closed_ns != 0) return;
-    if (!settled) connection.touched_by_loss = true;
     // A request on it may be what was lost.
     if (connection.first_request_ns == 0) connection.first_request_ns = event.from_ns;
     if (connection.unanswered_ns == 0) connection.unanswered_ns = event.from_ns;

@@ -75,6 +75,10 @@ bool is_half_done(const Connection& connection) {
   return hello && hello->version >= kTls13 && connection.receive_turn_ns < connection.server_hello_ns;
 }
 
+// Servers that ask for a certificate in the handshake or never: neither TLS 1.3 post-handshake authentication nor
+// renegotiation.
+bool asks_once(std::string_view proxy) { return proxy == "nginx" || proxy == "haproxy"; }
+
 bool has_answered(const Session& session) { return session.server_hello && !session.server_hello->is_retry_request; }
 
 void adopt(const OlderSession& older, Session& session) {
@@ -181,12 +185,36 @@ void SessionTracker::remember_stored(Connection& connection) {
   connection.stored_sessions.clear();
 }
 
+// Of a chain with a hole nobody knows where the hole is: the first certificate that was seen need not be the leaf.
+void SessionTracker::note_missed_calls(Connection& connection, const HandshakeStep& event) {
+  connection.seen_in_part |= event.incomplete;
+  if (!connection.seen_in_part) return;
+  connection.touched_by_loss = true;
+  connection.session.chain.clear();
+  connection.offered.reset();
+}
+
+void SessionTracker::on_loss(Connection& connection) {
+  connection.stored_sessions.clear();
+  if (connection.closed_ns != 0) return;
+  Session& session = connection.session;
+  const bool is_settled = session.state == SessionState::kEstablished;
+  const bool may_change = !asks_once(processes_.find(connection.owner_pid).known_proxy);
+  if (is_settled && !may_change) return;
+  connection.touched_by_loss = true;
+  if (!is_settled) return;
+  session.presented.reset();
+  session.verify_code.reset();
+  session.chain.clear();
+}
+
 std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, const HandshakeStep& event) {
   Session& session = connection.session;
   if (session.state == SessionState::kFailed) return std::nullopt;
   if (session.state == SessionState::kEstablished) return on_step_again(connection, event);
   if (session.state == SessionState::kNone) session.started_ns = event.started_ns;
   session.state = SessionState::kHandshaking;
+  note_missed_calls(connection, event);
   if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
   const bool is_finished = event.result == 1 && !is_half_done(connection);
   const bool has_all = !connection.touched_by_loss;
@@ -226,7 +254,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
 std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connection, const HandshakeStep& event) {
   Session& session = connection.session;
   if (connection.closed_ns != 0) return std::nullopt;  // an SSL object of the same address, fed by somebody else
-  const bool has_facts = event.certificates > 0 || event.verify_code || event.reason;
+  const bool has_facts = event.certificates > 0 || event.verify_code || event.reason || event.incomplete;
   const bool read_only = event.driver == HandshakeDriver::kRead || event.receive_result.value_or(0) <= 0;
   if (!has_facts && read_only) return std::nullopt;
   session.reauthenticated_ns = event.time_ns;
@@ -236,6 +264,7 @@ std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connect
   session.chain = std::exchange(connection.renewed_chain, {});
   session.resumed = event.certificates > 0 ? std::optional<bool>(false) : std::nullopt;
   session.original_server_name.clear();
+  note_missed_calls(connection, event);
   if (!has_facts) return std::nullopt;
   session.failure_reason = event.reason;
   if (!event.reason) return report(connection, event.time_ns, "success", success_text(session));

@@ -32,6 +32,8 @@ class SessionTracker {
   void forget_process(std::uint32_t pid) { cache_.forget_process(pid); }
   /// Records were lost: what the servers' caches hold is not known any more.
   void forget_sessions() { cache_.clear(); }
+  /// The same, of one connection: its handshake, or a later one where its server may ask again, may be what was lost.
+  void on_loss(Connection& connection);
   std::optional<HandshakeReport> on_step(Connection& connection, const HandshakeStep& event);
   /// A handshake that nothing more will be heard of. A reset closes the socket before the server notices: what it makes of
   /// that is waited for.
@@ -43,6 +45,7 @@ class SessionTracker {
 
  private:
   std::optional<HandshakeReport> on_step_again(Connection& connection, const HandshakeStep& event);
+  static void note_missed_calls(Connection& connection, const HandshakeStep& event);
   void remember_stored(Connection& connection);
   HandshakeReport report_ending(Connection& connection) const;
   HandshakeReport report(Connection& connection, std::uint64_t time_ns, const char* outcome, std::string reason) const;

@@ -83,6 +83,7 @@ WitnessTrust Witnesses::trust(std::uint32_t pid) const {
 void Witnesses::forget(std::uint32_t pid) {
   ties_.forget(pid);
   last_sent_.erase(pid);
+  delays_.erase(pid);
 }
 
 void Witnesses::on_closed(Connection& connection) {
@@ -114,6 +115,12 @@ bool Witnesses::is_over(const Connection& upstream, const UpstreamTurn& turn) {
   return upstream.turns.back().turn != turn.turn || upstream.closed_ns != 0 || upstream.ended_ns != 0;
 }
 
+// nginx has two timers that together make it look as if somebody else had asked: one sends a delayed request on, the other
+// one a farewell or a delayed answer.
+bool Witnesses::may_agree_by_timers(std::string_view proxy, const ResponseWitness& answered, std::uint32_t pid) const {
+  return proxy == "nginx" && (!answered.begins_answer || delays_.contains(pid));
+}
+
 const ResponseWitness* Witnesses::client_answered(const UpstreamTurn& turn, std::uint32_t pid, std::size_t& clients) const {
   const ResponseWitness* answered = nullptr;
   clients = 0;
@@ -143,12 +150,13 @@ WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, 
   std::size_t clients = 0;
   const ResponseWitness* answered = client_answered(turn, pid, clients);
   const bool agree = clients == 1 && asked && asked->opened.id == answered->id;
+  if (clients == 1 && asked && !agree) delays_.insert(pid);
   if (turn.tie) return by_tie(*turn.tie, agree && turn.tie->ingress == answered->id, pid, is_final);
   if (hands_to_other_threads(proxy)) return {};
   if (clients == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
   const bool one_at_a_time = does_one_thing_at_a_time(proxy);
   // Others may have agreed by chance: they must have had one thing alone to do, from the question to the answer.
-  if (agree && (one_at_a_time || turn.is_lone)) {
+  if (agree && !may_agree_by_timers(proxy, *answered, pid) && (one_at_a_time || turn.is_lone)) {
     const Kind kind = one_at_a_time ? Kind::kExact : Kind::kExactIfOnly;
     return {kind, answered->id, turn.request_witness.position, "request+response"};
   }

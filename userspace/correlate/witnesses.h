@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "userspace/correlate/connections.h"
@@ -58,6 +60,7 @@ class Witnesses {
   const ResponseWitness* client_answered(const UpstreamTurn& turn, std::uint32_t pid, std::size_t& clients) const;
   WitnessAnswer by_tie(const StreamTie& tie, bool sockets_agree, std::uint32_t pid, bool is_final) const;
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
+  bool may_agree_by_timers(std::string_view proxy, const ResponseWitness& answered, std::uint32_t pid) const;
   /// Whether this turn's response may go, or have gone, to another ingress connection without a witness.
   bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const;
   /// All of the turn's response has been read.
@@ -67,6 +70,7 @@ class Witnesses {
   const ProcessDirectory& processes_;
   StreamTies ties_;
   std::unordered_map<std::uint32_t, std::pair<ConnectionId, std::uint64_t>> last_sent_;  ///< upstream: connection, when
+  std::unordered_set<std::uint32_t> delays_;  ///< processes that sent a request on while they had read from another client
 };
 
 }  // namespace mtlswatch

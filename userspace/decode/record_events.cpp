@@ -110,6 +110,7 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
   event.actor = {record.header.pid, record.header.tid};
   event.id = record.cookie;
   event.conflict = (record.flags & MTLSWATCH_HANDSHAKE_CONFLICT) != 0;
+  event.incomplete = (record.flags & MTLSWATCH_HANDSHAKE_INCOMPLETE) != 0;
   event.ssl = record.ssl;
   event.driver = record.driver <= MTLSWATCH_DRIVER_PEEK ? static_cast<HandshakeDriver>(record.driver) : HandshakeDriver::kHandshake;
   const bool reads = event.driver == HandshakeDriver::kRead;

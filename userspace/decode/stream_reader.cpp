@@ -79,13 +79,20 @@ void StreamReader::read_encrypted(ConnectionState& connection, const mtlswatch_i
   read_beginning(connection, is_send, piece, out, mask);
   const Actor actor{io.header.pid, io.header.tid};
   if (is_send && piece.turn_start) {
-    out.emplace_back(ResponseSeen{.time_ns = io.header.time_ns, .actor = actor, .id = io.cookie, .first_of_turn = true, .encrypted = true});
+    ResponseSeen seen{.time_ns = io.header.time_ns, .actor = actor, .id = io.cookie};
+    seen.first_of_turn = true;
+    seen.encrypted = true;
+    out.emplace_back(std::move(seen));
   }
   if (is_send) return;
   std::vector<EncryptedRequest> requests;
   connection.encrypted->feed(piece, requests, mask);
   for (const EncryptedRequest& request : requests) {
-    RequestSeen seen{.time_ns = request.time_ns, .actor = actor, .id = io.cookie, .position = request.position};
+    RequestSeen seen;
+    seen.time_ns = request.time_ns;
+    seen.actor = actor;
+    seen.id = io.cookie;
+    seen.position = request.position;
     seen.may_be_handshake = request.may_be_handshake;
     seen.head.state = HeadState::kEncrypted;
     out.emplace_back(std::move(seen));

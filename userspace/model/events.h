@@ -132,6 +132,7 @@ struct HandshakeStep {
   Actor actor;
   ConnectionId id = 0;  ///< 0: unbound
   bool conflict = false;  ///< bytes of two accepted sockets were received inside
+  bool incomplete = false;  ///< a call inside was perhaps missed: what is told is true, and may not be all
   std::uint64_t ssl = 0;
   int result = 0;  ///< 1: established; it never is where the driver is kPeek
   std::optional<int> verify_code;     ///< X509_V_*

@@ -159,6 +159,8 @@ LibraryAttachment Kernel::attach_library(const LibraryPlan& plan, const std::str
 }
 
 void Kernel::detach_library(std::uint32_t slot) {
+  auto& links = library_links_[slot];
+  while (!links.empty()) links.erase(links.begin());  // where a handshake begins goes first
   library_links_.erase(slot);
   const std::vector<mtlswatch_probe_hits> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   for (std::uint32_t purpose = 0; purpose < MTLSWATCH_PROBE_PURPOSES; ++purpose) {

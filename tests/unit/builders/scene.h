@@ -27,16 +27,21 @@ inline Certificate leaf(const std::string& name) {
 class Scene {
  public:
   explicit Scene(const LimitsConfig& limits = {}) : correlator(limits) {
-    ProcessFacts nginx;
-    nginx.pid = kNginx;
-    nginx.name = "nginx";
-    nginx.front = true;
-    nginx.known_proxy = "nginx";
-    give(ProcessKnown{nginx});
+    make_proxy("nginx");
     ProcessFacts django;
     django.pid = kDjango;
     django.backend = "shop";
     give(ProcessKnown{django});
+  }
+
+  /// The process kNginx is this proxy.
+  void make_proxy(const std::string& name) {
+    ProcessFacts proxy;
+    proxy.pid = kNginx;
+    proxy.name = name;
+    proxy.front = true;
+    proxy.known_proxy = name;
+    give(ProcessKnown{proxy});
   }
 
   /// A proxy that queues: no run-to-completion loop is known of it.
@@ -78,12 +83,17 @@ class Scene {
     return id;
   }
 
-  void finish_handshake(ConnectionId id, int certificates, std::optional<int> verify_code) {
+  HandshakeStep step_of(ConnectionId id, int result) {
     HandshakeStep step;
     step.time_ns = ++now_ns;
     step.actor = {kNginx, kNginx};
     step.id = id;
-    step.result = 1;
+    step.result = result;
+    return step;
+  }
+
+  void finish_handshake(ConnectionId id, int certificates, std::optional<int> verify_code) {
+    HandshakeStep step = step_of(id, 1);
     step.verify_code = verify_code;
     step.certificates = static_cast<std::uint32_t>(certificates);
     give(step);

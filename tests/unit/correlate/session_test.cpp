@@ -6,19 +6,10 @@
 namespace mtlswatch {
 namespace {
 
-HandshakeStep step_of(Scene& scene, ConnectionId id, int result) {
-  HandshakeStep step;
-  step.time_ns = ++scene.now_ns;
-  step.actor = {kNginx, kNginx};
-  step.id = id;
-  step.result = result;
-  return step;
-}
-
 TEST(Session, waiting_for_the_client_is_progress_and_one_report_ends_it) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
-  HandshakeStep waiting = step_of(scene, id, -1);
+  HandshakeStep waiting = scene.step_of(id, -1);
   waiting.receive_result = -EAGAIN;
   scene.give(waiting);
   EXPECT_TRUE(scene.out.handshakes.empty());
@@ -68,17 +59,17 @@ TEST(Session, nothing_presented_is_claimed_only_of_a_full_handshake) {
 TEST(Session, nothing_presented_is_not_claimed_of_a_handshake_that_was_seen_from_its_middle_on) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
-  HandshakeStep last = step_of(scene, id, 1);  // the calls before, with a certificate maybe, came before the probes
+  HandshakeStep last = scene.step_of(id, 1);  // the calls before, with a certificate maybe, came before the probes
   last.started_ns = last.time_ns;
   scene.give(last);
   EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(0).session.tls_accepted, true);
 
   const ConnectionId whole = scene.tls_client(40001);
-  HandshakeStep first = step_of(scene, whole, -1);
+  HandshakeStep first = scene.step_of(whole, -1);
   first.receive_result = -EAGAIN;
   scene.give(first);
-  HandshakeStep second = step_of(scene, whole, 1);
+  HandshakeStep second = scene.step_of(whole, 1);
   second.started_ns = second.time_ns;
   scene.give(second);
   EXPECT_EQ(scene.out.handshakes.at(1).session.presented, false);
@@ -101,10 +92,10 @@ TEST(Session, early_data_proves_nothing_before_the_clients_second_flight) {
   server.version = 0x0304;
   server.selected_pre_shared_key = true;
   scene.give(ServerHelloSeen{scene.now_ns, id, server});
-  scene.give(step_of(scene, id, 1));  // within SSL_read_early_data
+  scene.give(scene.step_of(id, 1));  // within SSL_read_early_data
   EXPECT_TRUE(scene.out.handshakes.empty());
   scene.receive(id, 2, 500);
-  scene.give(step_of(scene, id, 1));
+  scene.give(scene.step_of(id, 1));
   EXPECT_EQ(scene.out.handshakes.at(0).session.presented, true);
 }
 
@@ -117,7 +108,7 @@ TEST(Session, a_handshake_whose_end_behind_early_data_is_not_seen_is_told_as_tha
   ServerHello server;
   server.version = 0x0304;
   scene.give(ServerHelloSeen{scene.now_ns, id, server});
-  scene.give(step_of(scene, id, 1));
+  scene.give(scene.step_of(id, 1));
   ConnectionClosed closed;
   closed.time_ns = ++scene.now_ns;
   closed.id = id;
@@ -168,12 +159,12 @@ TEST(Session, resumption_is_not_denied_where_the_extension_that_tells_it_was_not
 TEST(Session, a_failure_carries_the_first_reason_and_the_end_of_stream_its_own) {
   Scene scene;
   const ConnectionId refused = scene.tls_client(40000);
-  HandshakeStep failed = step_of(scene, refused, -1);
+  HandshakeStep failed = scene.step_of(refused, -1);
   failed.reason = 199;
   failed.receive_result = 20;
   scene.give(failed);
   const ConnectionId gone = scene.tls_client(40001);
-  HandshakeStep ended = step_of(scene, gone, -1);
+  HandshakeStep ended = scene.step_of(gone, -1);
   ended.receive_result = 0;
   scene.give(ended);
   ASSERT_EQ(scene.out.handshakes.size(), 2u);
@@ -186,7 +177,7 @@ TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
   Scene scene;
   const ConnectionId closed = scene.tls_client(40000), silent = scene.tls_client(40001);
   for (const ConnectionId id : {closed, silent}) {
-    HandshakeStep waiting = step_of(scene, id, -1);
+    HandshakeStep waiting = scene.step_of(id, -1);
     waiting.receive_result = -EAGAIN;
     scene.give(waiting);
   }
@@ -204,7 +195,7 @@ TEST(Session, a_closed_or_silent_handshake_is_abandoned_once) {
 HandshakeReport after_ending(Ending ending) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
-  HandshakeStep waiting = step_of(scene, id, -1);
+  HandshakeStep waiting = scene.step_of(id, -1);
   waiting.receive_result = -EAGAIN;
   scene.give(waiting);
   scene.now_ns += 2'000 * kMs;
@@ -225,7 +216,7 @@ TEST(Session, what_the_server_makes_of_a_reset_is_waited_for) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
   scene.give(ConnectionClosed{++scene.now_ns, id, Ending::kReset});
-  HandshakeStep failed = step_of(scene, id, -1);
+  HandshakeStep failed = scene.step_of(id, -1);
   failed.receive_result = -ECONNRESET;
   scene.give(failed);
   scene.pass(SessionTracker::kAfterCloseNs);
@@ -244,7 +235,7 @@ TEST(Session, whether_tls_accepted_is_not_claimed_where_no_probe_told) {
 }
 
 HandshakeStep peek(Scene& scene, ConnectionId id, std::uint32_t certificates, int received) {
-  HandshakeStep step = step_of(scene, id, 0);
+  HandshakeStep step = scene.step_of(id, 0);
   step.driver = HandshakeDriver::kPeek;
   step.certificates = certificates;
   step.receive_result = received;
@@ -283,8 +274,8 @@ TEST(Session, a_renegotiation_without_a_certificate_leaves_nothing_known) {
 TEST(Session, an_unbound_step_and_a_clients_step_change_nothing) {
   Scene scene;
   const ConnectionId dialled = scene.connection(kNginx, Role::kEgress, tcp("10.0.0.1", 5000), tcp("10.0.0.2", 443));
-  scene.give(step_of(scene, 0, 1));
-  scene.give(step_of(scene, dialled, 1));
+  scene.give(scene.step_of(0, 1));
+  scene.give(scene.step_of(dialled, 1));
   EXPECT_TRUE(scene.out.handshakes.empty());
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What correlation must not let policy conclude.
+#include <cerrno>
+
 #include "tests/unit/builders/scene.h"
 
 namespace mtlswatch {
@@ -60,6 +62,41 @@ TEST(Soundness, a_farewell_by_a_timer_is_no_answer) {
   scene.send(alice, 2, 900, {});
   scene.receive(mallory, 2, 300);
   const auto [upstream, backend] = ask_from(scene, Witness{mallory, 2, 300});
+  scene.send_more(alice, Witness{upstream, 1, 1});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+}
+
+// Mallory's request was delayed, and a timer sent it on just after alice had asked; alice is then answered by a timer, too.
+TEST(Soundness, question_and_answer_may_agree_by_two_timers_in_a_proxy_that_delays) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  const ConnectionId bob = scene.verified_client(40002, "bob");
+  scene.receive(bob, 2, 300);
+  scene.receive(alice, 2, 300);
+  const ConnectionId delayed = ask_from(scene, Witness{alice, 2, 300}).first;  // bob's
+  scene.send(bob, 2, 900, Witness{delayed, 1, 1});
+  scene.send(alice, 2, 900, {});
+  scene.pass(2'100 * kMs);
+  scene.out = {};
+  scene.receive(mallory, 2, 300);
+  scene.receive(alice, 3, 600);
+  const auto [upstream, backend] = scene.upstream(5001);
+  scene.send(upstream, 1, 7000, Witness{alice, 3, 600});
+  scene.request(backend, 7000);
+  scene.response(backend);
+  scene.send(alice, 3, 1200, Witness{upstream, 1, 1});
+  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory, bob}));
+}
+
+TEST(Soundness, a_farewell_to_who_was_read_from_last_is_no_answer_either) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(mallory, 2, 300);
+  scene.receive(alice, 2, 300);
+  scene.send(alice, 2, 900, {});
+  const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
   scene.send_more(alice, Witness{upstream, 1, 1});
   EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
 }
@@ -190,6 +227,47 @@ TEST(Soundness, a_loss_in_mid_handshake_may_have_swallowed_the_certificate) {
   Scene scene;
   const ConnectionId id = scene.tls_client(40000);
   scene.give(RecordsLost{scene.now_ns, scene.now_ns, 1});
+  scene.finish_handshake(id, 0, std::nullopt);
+  EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
+}
+
+TEST(Soundness, a_loss_may_have_swallowed_a_later_authentication_unless_the_server_never_asks_twice) {
+  for (const std::string proxy : {"nginx", "apache"}) {
+    Scene scene;
+    scene.make_proxy(proxy);
+    const ConnectionId alice = scene.verified_client(40000, "alice");
+    scene.give(RecordsLost{scene.now_ns, scene.now_ns, 1});
+    scene.pass(10);
+    scene.receive(alice, 2, 300);
+    const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+    scene.send(alice, 2, 900, Witness{upstream, 1, 1});
+    scene.pass(2'100 * kMs);
+    ASSERT_EQ(scene.settled().provenance.origins.size(), 1u);
+    const Origin& origin = scene.settled().provenance.origins[0];
+    EXPECT_EQ(origin.session.presented.has_value(), proxy == "nginx");
+    EXPECT_EQ(origin.touched_by_loss, proxy != "nginx");
+  }
+}
+
+TEST(Soundness, a_chain_of_which_a_call_was_missed_names_nobody) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, id, 1, 0, leaf("the authority of alice")});
+  HandshakeStep last = scene.step_of(id, 1);
+  last.incomplete = true;
+  last.verify_code = 0;
+  last.certificates = 1;
+  scene.give(last);
+  EXPECT_TRUE(scene.out.handshakes.at(0).session.chain.empty());
+}
+
+TEST(Soundness, nothing_presented_is_not_claimed_where_a_call_was_missed) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  HandshakeStep first = scene.step_of(id, -1);
+  first.incomplete = true;
+  first.receive_result = -EAGAIN;
+  scene.give(first);
   scene.finish_handshake(id, 0, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(0).session.presented, std::nullopt);
 }
