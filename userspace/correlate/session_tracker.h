@@ -57,7 +57,4 @@ class SessionTracker {
 /// section 7.4.1.3, RFC 5077 section 3.4).
 std::optional<bool> is_resumption(const std::optional<ClientHello>& client, const std::optional<ServerHello>& server);
 
-/// event.reason for an SSL_R_* number; alerts that were received are "alert_NAME". "ssl_error_N" for others.
-std::string handshake_failure_text(int reason);
-
 }  // namespace mtlswatch

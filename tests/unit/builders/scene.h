@@ -168,6 +168,24 @@ class Scene {
     give(ResponseSeen{++now_ns, {kDjango, kDjango}, backend, status, first_of_turn});
   }
 
+  /// A request of which nothing but its way from the proxy to Django was seen.
+  std::pair<ConnectionId, ConnectionId> ask_from(Witness request_witness) {
+    const auto [connected, accepted] = upstream(5000);
+    send(connected, 1, 7000, request_witness);
+    request(accepted, 7000);
+    response(accepted);
+    return {connected, accepted};
+  }
+
+  /// Who may have asked, once nothing more is waited for.
+  std::vector<ConnectionId> candidates() {
+    pass(2'100 * kMs);
+    EXPECT_EQ(settled().provenance.attribution.method, "candidates");
+    std::vector<ConnectionId> ids;
+    for (const Origin& origin : settled().provenance.origins) ids.push_back(origin.id);
+    return ids;
+  }
+
   /// The only exchange settled so far; a failure and an empty one if there are more or fewer.
   const SettledExchange& settled() {
     static const SettledExchange kNone;

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "tests/unit/builders/scene.h"
+#include "userspace/correlate/handshake_failure.h"
 
 namespace mtlswatch {
 namespace {

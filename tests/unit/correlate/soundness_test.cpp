@@ -36,131 +36,6 @@ TEST(Soundness, a_certificate_outside_a_handshake_makes_the_processs_sessions_un
   EXPECT_TRUE(scene.settled().provenance.origins[0].identity_may_have_changed);
 }
 
-/// A request of which nothing but its way from the proxy to Django was seen.
-std::pair<ConnectionId, ConnectionId> ask_from(Scene& scene, Witness request_witness) {
-  const auto [upstream, backend] = scene.upstream(5000);
-  scene.send(upstream, 1, 7000, request_witness);
-  scene.request(backend, 7000);
-  scene.response(backend);
-  return {upstream, backend};
-}
-
-std::vector<ConnectionId> candidates_after(Scene& scene) {
-  scene.pass(2'100 * kMs);
-  EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
-  std::vector<ConnectionId> ids;
-  for (const Origin& origin : scene.settled().provenance.origins) ids.push_back(origin.id);
-  return ids;
-}
-
-// nginx reads the response's head, keeps it back until the body comes, and meanwhile says farewell to somebody idle.
-TEST(Soundness, a_farewell_by_a_timer_is_no_answer) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.client_without_certificate(40001);
-  scene.receive(alice, 2, 300);
-  scene.send(alice, 2, 900, {});
-  scene.receive(mallory, 2, 300);
-  const auto [upstream, backend] = ask_from(scene, Witness{mallory, 2, 300});
-  scene.send_more(alice, Witness{upstream, 1, 1});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
-// Mallory's request was delayed, and a timer sent it on just after alice had asked; alice is then answered by a timer, too.
-TEST(Soundness, question_and_answer_may_agree_by_two_timers_in_a_proxy_that_delays) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.client_without_certificate(40001);
-  const ConnectionId bob = scene.verified_client(40002, "bob");
-  scene.receive(bob, 2, 300);
-  scene.receive(alice, 2, 300);
-  const ConnectionId delayed = ask_from(scene, Witness{alice, 2, 300}).first;  // bob's
-  scene.send(bob, 2, 900, Witness{delayed, 1, 1});
-  scene.send(alice, 2, 900, {});
-  scene.pass(2'100 * kMs);
-  scene.out = {};
-  scene.receive(mallory, 2, 300);
-  scene.receive(alice, 3, 600);
-  const auto [upstream, backend] = scene.upstream(5001);
-  scene.send(upstream, 1, 7000, Witness{alice, 3, 600});
-  scene.request(backend, 7000);
-  scene.response(backend);
-  scene.send(alice, 3, 1200, Witness{upstream, 1, 1});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory, bob}));
-}
-
-TEST(Soundness, a_farewell_to_who_was_read_from_last_is_no_answer_either) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.client_without_certificate(40001);
-  scene.receive(mallory, 2, 300);
-  scene.receive(alice, 2, 300);
-  scene.send(alice, 2, 900, {});
-  const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
-  scene.send_more(alice, Witness{upstream, 1, 1});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
-/// Mallory's response is read whole, and kept back from her. Then a timer says farewell to alice.
-void keep_back_and_say_farewell(Scene& scene, ConnectionId alice, ConnectionId mallory) {
-  scene.receive(alice, 2, 300);
-  scene.send(alice, 2, 900, {});
-  scene.receive(mallory, 2, 300);
-  const auto [upstream, backend] = ask_from(scene, {});
-  scene.send_more(alice, Witness{upstream, 1, 1});
-  scene.give(ConnectionClosed{++scene.now_ns, upstream});
-}
-
-// Measured: with 16 streams and big answers, nginx sent nothing after 224 of 240 responses until a window was opened.
-TEST(Soundness, over_http2_an_answer_may_be_kept_back_though_the_socket_has_space) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  ClientHello hello;
-  hello.alpn = {"h2", "http/1.1"};
-  const ConnectionId mallory = scene.client_without_certificate(40001, hello);
-  keep_back_and_say_farewell(scene, alice, mallory);
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
-TEST(Soundness, over_http2_without_tls_too) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.plaintext_client(40001);
-  scene.give(ConnectionBegan{scene.now_ns, mallory, FirstBytes::kHttp2});
-  keep_back_and_say_farewell(scene, alice, mallory);
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
-// The same with an answer that a timer gives: what limit_req delayed, or a 504.
-TEST(Soundness, an_answer_by_a_timer_to_somebody_who_waits_is_not_this_one) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.client_without_certificate(40001);
-  scene.receive(alice, 2, 300);
-  scene.receive(mallory, 2, 300);
-  const auto [upstream, backend] = ask_from(scene, Witness{mallory, 2, 300});
-  scene.send(alice, 2, 900, Witness{upstream, 1, 1});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
-TEST(Soundness, a_client_that_withheld_reads_for_a_while_may_be_the_one_who_asked) {
-  Scene scene;
-  const ConnectionId alice = scene.verified_client(40000, "alice");
-  const ConnectionId mallory = scene.client_without_certificate(40001);
-  scene.receive(alice, 2, 300);
-  scene.receive(mallory, 2, 300);
-  const auto [upstream, backend] = ask_from(scene, {});
-  Turn blocked = scene.turn(kNginx, mallory, true, 3, 50);
-  blocked.blocked = true;
-  scene.give(blocked);
-  scene.send(alice, 2, 900, Witness{upstream, 1, 1});
-  Turn late = scene.turn(kNginx, mallory, true, 3, 50);
-  late.resumed = true;
-  late.first_of_turn = false;
-  scene.give(late);
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
-}
-
 // TLS 1.2 resumption: the client's Finished comes last, and its first request begins no turn of its own.
 TEST(Soundness, a_request_in_the_turn_that_ends_the_handshake_makes_a_candidate) {
   Scene scene;
@@ -170,8 +45,8 @@ TEST(Soundness, a_request_in_the_turn_that_ends_the_handshake_makes_a_candidate)
   const ConnectionId mallory = scene.tls_client(40001);
   scene.receive(mallory, 2, 300);
   scene.finish_handshake(mallory, 0, std::nullopt);
-  ask_from(scene, {});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+  scene.ask_from({});
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
 // A server that reads ahead has the request in hand when the handshake ends; tickets are sent in between.
@@ -184,8 +59,8 @@ TEST(Soundness, a_request_that_was_read_with_the_end_of_the_handshake_makes_a_ca
   scene.receive(mallory, 2, 300);
   scene.send(mallory, 2, 900, {});
   scene.finish_handshake(mallory, 0, std::nullopt);
-  ask_from(scene, {});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+  scene.ask_from({});
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
 TEST(Soundness, a_server_that_a_process_dials_is_not_its_client) {
@@ -206,8 +81,8 @@ TEST(Soundness, a_client_that_resets_its_connection_leaves_its_request_in_the_qu
   const ConnectionId mallory = scene.client_without_certificate(40001);
   scene.receive(mallory, 2, 300);
   scene.give(ConnectionClosed{++scene.now_ns, mallory});
-  ask_from(scene, {});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+  scene.ask_from({});
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
 TEST(Soundness, a_client_that_was_answered_and_left_is_no_candidate) {
@@ -219,8 +94,8 @@ TEST(Soundness, a_client_that_was_answered_and_left_is_no_candidate) {
   scene.receive(bob, 2, 300);
   scene.send(bob, 2, 900, {});
   scene.give(ConnectionClosed{++scene.now_ns, bob});
-  ask_from(scene, {});
-  EXPECT_EQ(candidates_after(scene), std::vector{alice});
+  scene.ask_from({});
+  EXPECT_EQ(scene.candidates(), std::vector{alice});
 }
 
 TEST(Soundness, a_loss_in_mid_handshake_may_have_swallowed_the_certificate) {
@@ -239,7 +114,7 @@ TEST(Soundness, a_loss_may_have_swallowed_a_later_authentication_unless_the_serv
     scene.give(RecordsLost{scene.now_ns, scene.now_ns, 1});
     scene.pass(10);
     scene.receive(alice, 2, 300);
-    const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+    const auto [upstream, backend] = scene.ask_from(Witness{alice, 2, 300});
     scene.send(alice, 2, 900, Witness{upstream, 1, 1});
     scene.pass(2'100 * kMs);
     ASSERT_EQ(scene.settled().provenance.origins.size(), 1u);
@@ -280,8 +155,8 @@ TEST(Soundness, a_loss_may_have_swallowed_the_first_request_of_an_idle_client) {
   scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 1});
   scene.pass(10);
   scene.receive(alice, 2, 300);
-  ask_from(scene, {});
-  EXPECT_EQ(candidates_after(scene), (std::vector{alice, mallory}));
+  scene.ask_from({});
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
 TEST(Soundness, a_forgotten_client_still_counts) {
@@ -292,7 +167,7 @@ TEST(Soundness, a_forgotten_client_still_counts) {
   scene.client_without_certificate(40001);
   for (std::uint16_t port = 0; port < 40; ++port) scene.verified_client(static_cast<std::uint16_t>(41000 + port), "alice");
   scene.pass(1'100 * kMs);
-  ask_from(scene, {});
+  scene.ask_from({});
   scene.pass(2'100 * kMs);
   ASSERT_FALSE(scene.settled().provenance.origins.empty());
   EXPECT_TRUE(scene.settled().provenance.origins.front().predates_agent);
@@ -310,7 +185,7 @@ class UnknownProxy : public testing::Test {
   template <typename Meanwhile>
   const Attribution& ask(Meanwhile meanwhile) {
     scene.receive(alice, 2, 300);
-    const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+    const auto [upstream, backend] = scene.ask_from(Witness{alice, 2, 300});
     meanwhile();
     scene.send(alice, 2, 900, Witness{upstream, 1, 1});
     scene.pass(2'100 * kMs);
@@ -344,9 +219,9 @@ TEST_F(UnknownProxy, is_not_believed_where_it_sends_more_than_it_was_asked_for) 
 TEST_F(UnknownProxy, is_not_believed_where_the_request_is_not_the_first_that_it_sends_since_it_was_asked) {
   scene.receive(alice, 2, 300);
   send_upstream(5001);
-  const auto [upstream, backend] = ask_from(scene, Witness{alice, 2, 300});
+  const auto [upstream, backend] = scene.ask_from(Witness{alice, 2, 300});
   scene.send(alice, 2, 900, Witness{upstream, 1, 1});
-  EXPECT_EQ(candidates_after(scene), std::vector{alice});
+  EXPECT_EQ(scene.candidates(), std::vector{alice});
 }
 
 TEST_F(UnknownProxy, is_not_believed_beside_a_connection_whose_side_is_not_known) {
