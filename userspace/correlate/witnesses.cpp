@@ -116,9 +116,10 @@ bool Witnesses::is_over(const Connection& upstream, const UpstreamTurn& turn) {
 }
 
 // nginx has two timers that together make it look as if somebody else had asked: one sends a delayed request on, the other
-// one a farewell or a delayed answer.
+// one a farewell or a delayed answer. (Over HTTP/2 the answers of many streams are one turn: that rule would leave nothing.)
 bool Witnesses::may_agree_by_timers(std::string_view proxy, const ResponseWitness& answered, std::uint32_t pid) const {
-  return proxy == "nginx" && (!answered.begins_answer || delays_.contains(pid));
+  const bool may_have_waited = !answered.begins_answer || delays_.contains(pid);
+  return proxy == "nginx" && may_have_waited && !may_speak_http2(*connections_.find(answered.id));
 }
 
 const ResponseWitness* Witnesses::client_answered(const UpstreamTurn& turn, std::uint32_t pid, std::size_t& clients) const {
