@@ -90,6 +90,14 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
 struct sock_common {
 	union {
 		struct {
@@ -109,6 +117,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 struct file_operations;
@@ -159,10 +168,6 @@ struct pid {
 typedef struct {
 	__u32 val;
 } kuid_t;
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 typedef struct refcount_struct {
 	atomic_t refs;

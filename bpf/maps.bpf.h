@@ -96,7 +96,9 @@ struct thread_state {
 	__u64 attached_connection; /* the proxy's upstream connection that a stream was last given ... */
 	struct stream_origin attached; /* ... and that stream */
 	__u64 connecting; /* the proxy's upstream connection that is about to connect; 0: none */
+	__u64 request; /* nginx's request that begins to be forwarded; 0: none */
 	__u8 received_answered; /* the connection it last received from has answered its ClientHello */
+	__u8 forwarding; /* what it connects or sends next carries the request of attached.ingress_cookie */
 	__u8 handshake_answered; /* the ServerHello is out: sessions decoded now are tickets being made */
 };
 
@@ -214,47 +216,6 @@ struct {
 	__type(key, __u64);
 	__type(value, __u8);
 } calling_files SEC(".maps") __weak;
-
-/* An object of a proxy, by its address. */
-struct proxy_object {
-	__u64 address;
-	__u32 pid;
-	__u32 reserved;
-};
-
-struct proxy_session {
-	__u64 started_ns;
-	__u64 ingress_cookie; /* 0: no connection, or not known */
-	__u32 has_streams; /* its connection is looked for at its first stream only */
-	__u32 reserved;
-};
-
-/* key: a client's session, value: as above. Written at its beginning and its first stream, deleted at its end. Full: the
- * longest unused is forgotten, and its requests stay without this witness. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct proxy_object);
-	__type(value, struct proxy_session);
-} proxy_sessions SEC(".maps") __weak;
-
-/* key: a stream's upstream side, value: whose request it carries. Written anew, or deleted, whenever such an object is
- * made, so that an address that is used again never speaks for its former owner. Full: as above. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct proxy_object);
-	__type(value, struct stream_origin);
-} proxy_streams SEC(".maps") __weak;
-
-/* key: an upstream connection, value: the cookie of the socket that it last connected. Written at connect. A stale one
- * names a closed socket, on which nothing is sent any more. Full: as above. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct proxy_object);
-	__type(value, __u64);
-} proxy_connections SEC(".maps") __weak;
 
 /* Set by the agent before load. */
 extern const volatile __u32 agent_pid; /* never observed */

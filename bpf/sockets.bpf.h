@@ -8,7 +8,7 @@
 #include "connection.bpf.h"
 #include "first_bytes.bpf.h"
 #include "io_record.bpf.h"
-#include "thread.bpf.h"
+#include "stream.bpf.h"
 
 /* at_birth: nothing can have moved on it before; a Unix socket does not tell how much did. Not to be said where states are
  * found by address, which may have been forgotten meanwhile. */
@@ -113,6 +113,13 @@ static __always_inline void begin_send(struct io_part *part, struct sock *sk, st
 	state->unix_sent_bytes += moved;
 }
 
+/* What is first sent on a TCP connection is what it was connected for; that was told then. */
+static __always_inline void forward_on(struct thread_state *thread, struct sock *sk, const struct connection_state *state)
+{
+	if (state->used || is_unix_stream(sk))
+		tell_forwarded(thread, state->cookie);
+}
+
 static __always_inline void follow_send(struct sock *sk, int result, __u32 process)
 {
 	struct connection_state *state = connection_of(sk, process, !states_by_address);
@@ -128,6 +135,8 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 	if (is_tcp(sk) && !state->used && state->role != MTLSWATCH_ROLE_EGRESS && moved)
 		state->predates |= BPF_CORE_READ((struct tcp_sock *)sk, bytes_received) != 0;
 	begin_send(&part, sk, state, moved);
+	if (thread && thread->forwarding && part.flags & MTLSWATCH_IO_TURN && state->role == MTLSWATCH_ROLE_EGRESS)
+		forward_on(thread, sk, state);
 	blocked = state->role != MTLSWATCH_ROLE_EGRESS && has_no_space(sk);
 	if (blocked)
 		part.flags |= MTLSWATCH_IO_BLOCKED;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Probes on a proxy that queues requests, attached by the inode of its executable at the places that
- * userspace/probe/stream_points chooses, on instructions that the kernel emulates. The names of HAProxy 2.6 to 3.0 are given.
+ * userspace/probe/stream_points chooses, on instructions that the kernel emulates. The names of HAProxy 2.6 to 3.0
+ * are given, and of nginx.
  */
 #include "kernel_types.h"
 
-#include "stream.bpf.h"
+#include "request.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -70,5 +71,24 @@ int on_upstream(struct pt_regs *ctx)
 {
 	if (observed(current_pid()))
 		connect_upstream(ctx->di);
+	return 0;
+}
+
+/* Why these hooks: ngx_http_upstream_init(request), and ngx_http_upstream_create_round_robin_peer(request, ...) once a name
+ * was looked up: the request is forwarded next. nginx, as are those below. */
+SEC("uprobe")
+int on_forwarding(struct pt_regs *ctx)
+{
+	if (observed(current_pid()))
+		begin_forwarding(ctx->di);
+	return 0;
+}
+
+/* Why this hook: ngx_event_connect_peer(peer) chooses the connection that a request goes to, a new or an open one. */
+SEC("uprobe")
+int on_peer(struct pt_regs *ctx)
+{
+	if (observed(current_pid()))
+		forward_to_peer(ctx->di);
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "proxy_maps.bpf.h"
 #include "ring.bpf.h"
 #include "thread.bpf.h"
 
@@ -93,6 +94,12 @@ static __always_inline void tell_stream(__u64 cookie, const struct stream_origin
 	submit_record(record);
 }
 
+static __always_inline void tell_forwarded(struct thread_state *thread, __u64 cookie)
+{
+	tell_stream(cookie, &thread->attached);
+	thread->forwarding = 0;
+}
+
 /* A stream's upstream side, or a health check's, is given a connection: one that is open, or one that connects next. */
 static __always_inline void attach_stream(__u64 side, __u64 connection)
 {
@@ -124,7 +131,11 @@ static __always_inline void name_connecting(__u64 cookie)
 {
 	struct thread_state *thread = thread_of_current(0);
 	struct proxy_object key;
-	if (!thread || !thread->connecting)
+	if (!thread)
+		return;
+	if (thread->forwarding)
+		tell_forwarded(thread, cookie);
+	if (!thread->connecting)
 		return;
 	key = proxy_object_at(thread->connecting);
 	if (bpf_map_update_elem(&proxy_connections, &key, &cookie, BPF_ANY)) {

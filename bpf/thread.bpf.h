@@ -59,6 +59,8 @@ static __always_inline void note_received(struct thread_state *thread, __u64 coo
 	if (thread->fed_cookie != cookie) /* the thread went on to somebody else: whose SSL object reads next is open */
 		thread->fed_cookie = 0;
 	thread->connecting = 0;
+	thread->request = 0;
+	thread->forwarding = 0;
 }
 
 /* A handshake belongs to the accepted socket that is received from inside the call that drives it: a fact, where "the

@@ -126,6 +126,7 @@ struct mtlswatch_close {
 
 enum mtlswatch_stream_flags {
 	MTLSWATCH_STREAM_FIRST = 1 << 0, /* of its session: its client is inferred from received_cookie itself */
+	MTLSWATCH_STREAM_BY_SOCKET = 1 << 1, /* its client's socket was found in the request itself; there is no session */
 };
 
 /* What a proxy's own functions say: whatever is sent next on this upstream connection, if that begins a turn, is what

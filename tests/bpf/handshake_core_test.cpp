@@ -187,6 +187,8 @@ TEST_F(HandshakeCore, tells_no_depth_where_the_layout_is_not_known) {
   verify_context(&context);
   verify_result(10);
   EXPECT_EQ(depth_of(left_with(-1)), std::nullopt);
+}
+
 TEST_F(HandshakeCore, tells_that_a_call_inside_may_have_been_missed) {
   missed_call();
   enter();

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whose request goes upstream, as the calls of a proxy that queues tell it: each test is one thread of such a proxy.
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <gtest/gtest.h>
-
-#include <array>
-#include <memory>
-#include <optional>
-
-#include "stream_cores.skel.h"
-#include "tests/bpf/ring_records.h"
+#include "tests/bpf/stream_cores.h"
 
 namespace mtlswatch::test {
 namespace {
@@ -19,23 +10,15 @@ constexpr std::uint64_t kAliceSession = 0xa0, kBobSession = 0xb0;
 constexpr std::uint64_t kSide = 0x51, kOtherSide = 0x52, kConnection = 0xc1, kOtherConnection = 0xc2;
 constexpr std::uint64_t kAlice = 11, kBob = 12, kUpstream = 21, kOtherUpstream = 22;
 
-class StreamCore : public testing::Test {
+class StreamCore : public StreamCores {
  protected:
-  void SetUp() override {
-    skeleton_.reset(stream_cores_bpf__open_and_load());
-    ASSERT_TRUE(skeleton_);
-    ring_.emplace(bpf_map__fd(skeleton_->maps.records));
-  }
-
   void begin_session(std::uint64_t session) { run(skeleton_->progs.run_begin_session, session); }
   void end_session(std::uint64_t session) { run(skeleton_->progs.run_end_session, session); }
   void begin_stream(std::uint64_t session, std::uint64_t side) { run(skeleton_->progs.run_begin_stream, session, side); }
   void begin_check(std::uint64_t side) { run(skeleton_->progs.run_begin_check, side); }
   void attach(std::uint64_t side, std::uint64_t connection) { run(skeleton_->progs.run_attach_stream, side, connection); }
-  void receive(std::uint64_t cookie, std::uint64_t position = 7) { run(skeleton_->progs.run_receive, cookie, position); }
   void receive_of_handshake(std::uint64_t cookie) { run(skeleton_->progs.run_receive, cookie, 7, 0x551); }
   void start_connecting(std::uint64_t connection) { run(skeleton_->progs.run_connect_upstream, connection); }
-  void name_connecting(std::uint64_t cookie) { run(skeleton_->progs.run_name_connecting, cookie); }
   void connect(std::uint64_t connection, std::uint64_t cookie) {
     start_connecting(connection);
     name_connecting(cookie);
@@ -47,36 +30,6 @@ class StreamCore : public testing::Test {
     receive(kAlice);
     begin_stream(kAliceSession, side);
   }
-
-  std::vector<mtlswatch_stream> told() {
-    std::vector<mtlswatch_stream> streams;
-    for (const Record& record : ring_->take()) {
-      EXPECT_EQ(record.kind(), static_cast<std::uint32_t>(MTLSWATCH_KIND_STREAM));
-      streams.push_back(record.as<mtlswatch_stream>());
-    }
-    return streams;
-  }
-  /// The client in the only record; a failure if there is another number of them.
-  std::optional<std::uint64_t> told_client() {
-    const auto streams = told();
-    EXPECT_EQ(streams.size(), 1u);
-    return streams.size() == 1 ? std::optional(streams[0].ingress_cookie) : std::nullopt;
-  }
-
- private:
-  void run(bpf_program* program, std::uint64_t first, std::uint64_t second = 0, std::uint64_t third = 0) {
-    std::array<std::uint64_t, 6> context{first, second, third};
-    LIBBPF_OPTS(bpf_test_run_opts, options);
-    options.ctx_in = context.data();
-    options.ctx_size_in = sizeof context;
-    EXPECT_EQ(bpf_prog_test_run_opts(bpf_program__fd(program), &options), 0) << bpf_program__name(program);
-  }
-
-  struct Destroy {
-    void operator()(stream_cores_bpf* skeleton) const { stream_cores_bpf__destroy(skeleton); }
-  };
-  std::unique_ptr<stream_cores_bpf, Destroy> skeleton_;
-  std::optional<RingRecords> ring_;
 };
 
 TEST_F(StreamCore, ties_a_new_upstream_connection_to_the_client_when_it_connects) {
@@ -186,7 +139,6 @@ TEST_F(StreamCore, ties_nothing_to_a_socket_that_another_connection_connects) {
   connect(kOtherConnection, kOtherUpstream);
   EXPECT_TRUE(told().empty());
 }
-
 
 TEST_F(StreamCore, ties_nothing_to_a_socket_that_no_connection_of_the_proxy_connects) {
   alice_asks();

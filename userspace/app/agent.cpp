@@ -255,6 +255,7 @@ void Agent::give_tick(std::uint64_t now_ns) {
   last_tick_ns_ = now_ns;
   if (recording_) keep(FrameType::kTick, encode_tick(now_ns));
   pipeline_.tick(now_ns);
+  if (watcher_.want_streams(pipeline_.correlator().in_need_of_witness())) want_scan(now_ns);
 }
 
 void Agent::on_report(Report& report) {
@@ -275,9 +276,8 @@ Status Agent::scan() {
   const Watcher::News& news = **scanned;
   for (const ProcessFacts& facts : news.processes) give_process(facts);
   constexpr std::size_t kSize = sizeof(mtlswatch_connection);
-  const std::span<const std::uint8_t> records(news.connection_records);
-  for (std::size_t at = 0; at + kSize <= records.size(); at += kSize) {
-    const auto record = records.subspan(at, kSize);
+  for (std::span<const std::uint8_t> rest(news.connection_records); rest.size() >= kSize; rest = rest.subspan(kSize)) {
+    const auto record = rest.first(kSize);
     learn_of(*as<mtlswatch_connection>(record));
     give_record(record);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -44,6 +45,9 @@ class Watcher {
 
   /// From the next scan on backends are told by these pods too.
   void use_pods(const PodDirectory& pods) { discovery_.use_pods(pods); }
+  /// Processes for which a witness on demand is worth its cost: the next scan switches it on for them, off for others.
+  /// Returns whether that would change anything.
+  bool want_streams(std::set<std::uint32_t> pids);
 
   const std::map<std::uint32_t, ProcessFacts>& processes() const { return known_; }
   ProbedLibraries& libraries() { return libraries_; }
@@ -60,6 +64,8 @@ class Watcher {
   void use_system_libraries();
   void cover(ProcessFacts& facts, bool is_dry);
   std::string watch_streams(const ProcessFacts& facts, bool is_dry);
+  std::string watch_on_demand(const ProcessFacts& facts, bool is_dry);
+  std::string attach_streams(const ProcessFacts& facts, std::uint32_t pid, bool is_dry);
   Result<std::vector<std::uint8_t>> mark_older_connections();
   bool learn(const ProcessFacts& facts);
 
@@ -72,6 +78,8 @@ class Watcher {
   std::map<std::uint32_t, ProcessFacts> known_;
   ProbedLibraries libraries_;
   std::map<FileIdentity, std::string> stream_witnesses_;  ///< by executable: what came of it
+  std::set<std::uint32_t> wants_streams_;                        ///< processes
+  std::map<std::uint32_t, std::string> streams_on_demand_;  ///< by process: what came of it
 };
 
 }  // namespace mtlswatch

@@ -27,7 +27,7 @@ struct ResponseWitness {
 struct StreamTie {
   ConnectionId ingress = 0;
   std::optional<std::uint64_t> position;  ///< where the ingress turn began that the request came in
-  std::uint64_t session_started_ns = 0;
+  std::uint64_t session_started_ns = 0;  ///< 0: there is none, the client was found by its socket
 };
 
 /// What was sent upstream between two receives: one request, for a proxy that does not pipeline.

@@ -30,6 +30,8 @@ class Correlator {
 
   const ProcessDirectory& processes() const { return processes_; }
   WitnessTrust trust(std::uint32_t pid) const { return witnesses_.trust(pid); }
+  /// See Witnesses::in_need.
+  std::set<std::uint32_t> in_need_of_witness() const { return witnesses_.in_need(); }
   std::size_t connections() const { return connections_.size(); }
   /// Those that may be resumed from a server's own cache.
   std::size_t sessions() const { return sessions_.cache().size(); }

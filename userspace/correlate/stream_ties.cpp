@@ -10,13 +10,18 @@ void StreamTies::on_tied(const StreamTied& event) {
   Connection* client = event.ingress == 0 ? nullptr : connections_.find(event.ingress);
   if (!client) return;
   // A connection has one session for life.
+  if (event.by_socket) return keep(event);
   if (client->proxy_session_ns == 0) client->proxy_session_ns = event.session_started_ns;
   if (client->proxy_session_ns != event.session_started_ns) trust_[event.actor.pid].broken = true;
+  keep(event);
+  if (!event.first_of_session) compare_with_received(event);
+}
+
+void StreamTies::keep(const StreamTied& event) {
   if (pending_.size() >= kMostPending) pending_.clear();
-  StreamTie tie{event.ingress, std::nullopt, event.session_started_ns};
+  StreamTie tie{event.ingress, std::nullopt, event.by_socket ? 0 : event.session_started_ns};
   if (event.received == event.ingress) tie.position = event.received_position;
   pending_[event.id] = {tie, event.time_ns};
-  if (!event.first_of_session) compare_with_received(event);
 }
 
 // A request that was pipelined is taken up whenever the one before it is done, so only another client speaks against it.
@@ -42,6 +47,7 @@ void StreamTies::sweep(std::uint64_t now_ns) {
 const Connection* StreamTies::client(const StreamTie& tie, std::uint32_t pid) const {
   const Connection* client = connections_.find(tie.ingress);
   if (!client || client->role != Role::kIngress || client->owner_pid != pid) return nullptr;
+  if (tie.session_started_ns == 0) return client;  // named by its socket
   // A session begins before anything is received on its connection; so a connection that was heard of before is another's.
   const bool is_older = client->opened.predates_agent || client->opened.time_ns < tie.session_started_ns;
   return is_older || client->proxy_session_ns != tie.session_started_ns ? nullptr : client;

@@ -62,6 +62,7 @@ class StreamTies {
   static constexpr std::uint64_t kRemembered = 256;
   static constexpr std::size_t kMostPending = 65536;
   bool serves_others(ConnectionId client, std::uint32_t pid) const;
+  void keep(const StreamTied& event);
   void compare_with_received(const StreamTied& event);
   void count(std::uint32_t pid, Tally Trust::*tally, bool agrees);
 

@@ -75,7 +75,8 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
 
 WitnessTrust Witnesses::trust(std::uint32_t pid) const {
   const ProcessFacts process = processes_.find(pid);
-  if (process.stream_witness.starts_with("symbol")) return ties_.trust(pid);
+  const bool has_ties = process.stream_witness.starts_with("symbol");
+  if (has_ties && (ties_.is_trusted(pid) || !does_one_thing_at_a_time(process.known_proxy))) return ties_.trust(pid);
   if (process.tls_coverage == "blind" || hands_to_other_threads(process.known_proxy)) return {"none", 0, 0};
   return {does_one_thing_at_a_time(process.known_proxy) ? "proof" : "one at a time", 0, 0};
 }
@@ -84,6 +85,18 @@ void Witnesses::forget(std::uint32_t pid) {
   ties_.forget(pid);
   last_sent_.erase(pid);
   delays_.erase(pid);
+  needs_.erase(pid);
+}
+
+void Witnesses::sweep(std::uint64_t now_ns) {
+  ties_.sweep(now_ns);
+  std::erase_if(needs_, [now_ns](const auto& item) { return now_ns > item.second + kNeedNs; });
+}
+
+std::set<std::uint32_t> Witnesses::in_need() const {
+  std::set<std::uint32_t> pids;
+  for (const auto& [pid, time_ns] : needs_) pids.insert(pid);
+  return pids;
 }
 
 void Witnesses::on_closed(Connection& connection) {
@@ -143,16 +156,38 @@ WitnessAnswer Witnesses::by_tie(const StreamTie& tie, bool sockets_agree, std::u
   return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
 }
 
-WitnessAnswer Witnesses::answer(const Connection& upstream, UpstreamTurn& turn, bool is_final) {
+WitnessAnswer Witnesses::answer(const Connection& upstream, const UpstreamTurn& turn, bool is_final) {
+  const std::uint32_t pid = upstream.owner_pid;
+  const std::string proxy = processes_.find(pid).known_proxy;
+  const Asked asked = who_asked(turn, pid);
+  const WitnessAnswer by_sockets = answer_of_sockets(upstream, turn, asked, is_final);
+  if (proxy == "nginx") note_need(asked, by_sockets, pid, turn.time_ns);
+  if (!turn.tie) return by_sockets;
+  const WitnessAnswer tied = by_tie(*turn.tie, asked.agree && turn.tie->ingress == asked.answered->id, pid, is_final);
+  return tied.kind == WitnessAnswer::Kind::kExact || !does_one_thing_at_a_time(proxy) ? tied : by_sockets;
+}
+
+// Whether adjacent calls are a proof is not known where HTTP/2 clients may withhold, and where they left it open.
+void Witnesses::note_need(const Asked& asked, const WitnessAnswer& by_sockets, std::uint32_t pid, std::uint64_t time_ns) {
+  const bool by_http2 = (asked.client && may_speak_http2(*asked.client)) ||
+                        (asked.answered && may_speak_http2(*connections_.find(asked.answered->id)));
+  if (by_http2 || by_sockets.kind == WitnessAnswer::Kind::kInconclusive) needs_[pid] = time_ns;
+}
+
+Witnesses::Asked Witnesses::who_asked(const UpstreamTurn& turn, std::uint32_t pid) {
+  Asked asked;
+  asked.client = ingress(turn.request_witness.id, pid);
+  asked.answered = client_answered(turn, pid, asked.clients);
+  asked.agree = asked.clients == 1 && asked.client && asked.client->opened.id == asked.answered->id;
+  if (asked.clients == 1 && asked.client && !asked.agree) delays_.insert(pid);
+  return asked;
+}
+
+WitnessAnswer Witnesses::answer_of_sockets(const Connection& upstream, const UpstreamTurn& turn, const Asked& asked, bool is_final) const {
   using Kind = WitnessAnswer::Kind;
   const std::uint32_t pid = upstream.owner_pid;
   const std::string proxy = processes_.find(pid).known_proxy;
-  const Connection* asked = ingress(turn.request_witness.id, pid);
-  std::size_t clients = 0;
-  const ResponseWitness* answered = client_answered(turn, pid, clients);
-  const bool agree = clients == 1 && asked && asked->opened.id == answered->id;
-  if (clients == 1 && asked && !agree) delays_.insert(pid);
-  if (turn.tie) return by_tie(*turn.tie, agree && turn.tie->ingress == answered->id, pid, is_final);
+  const auto& [client, answered, clients, agree] = asked;
   if (hands_to_other_threads(proxy)) return {};
   if (clients == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};
   const bool one_at_a_time = does_one_thing_at_a_time(proxy);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -43,17 +44,32 @@ class Witnesses {
   Upstream on_send(Connection& connection, const Turn& turn);
 
   /// What is known of the cause of this upstream turn. is_final: no more evidence will be waited for.
-  WitnessAnswer answer(const Connection& upstream, UpstreamTurn& turn, bool is_final);
+  WitnessAnswer answer(const Connection& upstream, const UpstreamTurn& turn, bool is_final);
   void on_tied(const StreamTied& event) { ties_.on_tied(event); }
   void on_closed(Connection& connection);
   void on_loss() { ties_.on_loss(); }
   WitnessTrust trust(std::uint32_t pid) const;
   bool take_news() { return ties_.take_news(); }
-  void sweep(std::uint64_t now_ns) { ties_.sweep(now_ns); }
+  /// Processes in which the sockets alone left it open lately who asked, or may be misled: the symbol witness is worth its
+  /// cost there.
+  std::set<std::uint32_t> in_need() const;
+  void sweep(std::uint64_t now_ns);
   /// The process ended; its number may come again.
   void forget(std::uint32_t pid);
 
+  static constexpr std::uint64_t kNeedNs = 600'000'000'000;  ///< so long after the last request that was in need
+
  private:
+  /// What the sockets say of one upstream turn.
+  struct Asked {
+    const Connection* client = nullptr;          ///< read from last when the request went out
+    const ResponseWitness* answered = nullptr;   ///< sent to when what came back had been read
+    std::size_t clients = 0;                     ///< so many were
+    bool agree = false;
+  };
+  Asked who_asked(const UpstreamTurn& turn, std::uint32_t pid);
+  WitnessAnswer answer_of_sockets(const Connection& upstream, const UpstreamTurn& turn, const Asked& asked, bool is_final) const;
+  void note_need(const Asked& asked, const WitnessAnswer& by_sockets, std::uint32_t pid, std::uint64_t time_ns);
   void keep_turn(Connection& connection, const Turn& turn);
   Upstream keep_response_witness(const Connection& connection, const Turn& turn);
   /// A client that was answered when what came back had just been received, and how many such clients there are.
@@ -70,6 +86,7 @@ class Witnesses {
   const ProcessDirectory& processes_;
   StreamTies ties_;
   std::unordered_map<std::uint32_t, std::pair<ConnectionId, std::uint64_t>> last_sent_;  ///< upstream: connection, when
+  std::unordered_map<std::uint32_t, std::uint64_t> needs_;  ///< when by_sockets was in need last
   std::unordered_set<std::uint32_t> delays_;  ///< processes that sent a request on while they had read from another client
 };
 

@@ -99,6 +99,7 @@ StreamTied stream_tied(const mtlswatch_stream& record) {
   event.received = record.received_cookie;
   event.received_position = record.received_position;
   event.first_of_session = (record.flags & MTLSWATCH_STREAM_FIRST) != 0;
+  event.by_socket = (record.flags & MTLSWATCH_STREAM_BY_SOCKET) != 0;
   event.session_started_ns = record.session_started_ns;
   return event;
 }

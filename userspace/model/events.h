@@ -78,6 +78,7 @@ struct StreamTied {
   std::uint64_t received_position = 0;   ///< where that turn began
   std::uint64_t session_started_ns = 0;  ///< when the proxy took the client's connection on
   bool first_of_session = false;         ///< its client was inferred from received itself
+  bool by_socket = false;                ///< its client's socket was found in the request itself; there is no session
 };
 
 /// The first bytes received on an ingress connection that is not a backend's.

@@ -187,18 +187,19 @@ Status Kernel::add_calling_file(std::uint64_t inode) {
   return system_error("note a calling library", errno);
 }
 
-Status Kernel::attach_streams(const std::vector<StreamPoint>& points, const std::string& path) {
+Status Kernel::attach_streams(const std::vector<StreamPoint>& points, const std::string& path, std::uint32_t pid) {
   const auto& programs = skeleton_->progs;
   bpf_program* const by_purpose[] = {  // in StreamPurpose's order
       programs.on_client_session, programs.on_client_gone,   programs.on_stream,  programs.on_stream_side,
-      programs.on_check_side,     programs.on_stream_attach, programs.on_upstream};
+      programs.on_check_side,     programs.on_stream_attach, programs.on_upstream, programs.on_forwarding,
+      programs.on_peer};
   std::vector<Uprobe> links;
   for (const StreamPoint& point : points) {
-    auto probe = Uprobe::place(features_.uprobes, by_purpose[static_cast<std::size_t>(point.purpose)], {path.c_str(), point.file_offset});
+    auto probe = Uprobe::place(features_.uprobes, by_purpose[static_cast<std::size_t>(point.purpose)], {path.c_str(), point.file_offset, 0, false, pid});
     if (!probe) return probe.error().in(point.symbol);
     links.push_back(std::move(*probe));
   }
-  std::move(links.begin(), links.end(), std::back_inserter(stream_links_));
+  std::move(links.begin(), links.end(), std::back_inserter(stream_links_[pid]));
   return Done{};
 }
 

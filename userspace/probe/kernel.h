@@ -68,8 +68,9 @@ class Kernel {
   ProbeHits hits(std::uint32_t slot, ProbePurpose purpose) const;
   Status add_calling_file(std::uint64_t inode);
 
-  /// Puts every point into the executable at path, or none.
-  Status attach_streams(const std::vector<StreamPoint>& points, const std::string& path);
+  /// Puts every point into the executable at path, or none; for this process alone, or with 0 for every one that runs it.
+  Status attach_streams(const std::vector<StreamPoint>& points, const std::string& path, std::uint32_t pid);
+  void detach_streams(std::uint32_t pid) { stream_links_.erase(pid); }
 
   /// Runs an iterator; its records are handed over whole. Listeners first: the connections' roles rest on them.
   Result<std::vector<std::uint8_t>> read_listeners();
@@ -105,7 +106,7 @@ class Kernel {
   KernelFeatures features_;
   std::vector<Link> links_;  ///< of the socket and process programs
   std::map<std::uint32_t, std::vector<Uprobe>> library_links_;  ///< by slot
-  std::vector<Uprobe> stream_links_;                            ///< in proxies' executables
+  std::map<std::uint32_t, std::vector<Uprobe>> stream_links_;   ///< in proxies' executables, by process; 0: for all of them
 };
 
 }  // namespace mtlswatch

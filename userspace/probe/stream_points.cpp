@@ -20,7 +20,8 @@ struct WantedPoint {
   const char* caller;  ///< of a result: inside this function alone; null: wherever it is called
 };
 
-// Another proxy is more rows. HAProxy: names and arguments of 2.6 and later.
+// Another proxy is more rows. HAProxy: names and arguments of 2.6 and later. nginx: of all versions; a build that exports no
+// symbols and has none is left to its sockets.
 constexpr WantedPoint kWanted[] = {
     {"haproxy", StreamPurpose::kCheckSide, "sc_new_from_check", kResult, nullptr},
     {"haproxy", StreamPurpose::kStreamSide, "sc_new_from_strm", kResult, "stream_new"},
@@ -29,6 +30,9 @@ constexpr WantedPoint kWanted[] = {
     {"haproxy", StreamPurpose::kStreamAttach, "sc_attach_mux", kArgument1 | kArgument3, nullptr},
     {"haproxy", StreamPurpose::kStream, "stream_new", kArgument1, nullptr},
     {"haproxy", StreamPurpose::kClientSession, "session_new", kResult, "session_accept_fd"},
+    {"nginx", StreamPurpose::kPeer, "ngx_event_connect_peer", kArgument1, nullptr},
+    {"nginx", StreamPurpose::kForwarding, "ngx_http_upstream_create_round_robin_peer", kArgument1, nullptr},
+    {"nginx", StreamPurpose::kForwarding, "ngx_http_upstream_init", kArgument1, nullptr},
 };
 
 /// Places the points of one executable.
@@ -87,8 +91,10 @@ class Placer {
 
 }  // namespace
 
-bool has_stream_points(const std::string& known_proxy) {
-  return std::any_of(std::begin(kWanted), std::end(kWanted), [&](const WantedPoint& row) { return row.proxy == known_proxy; });
+StreamWitness stream_witness_of(const std::string& known_proxy) {
+  if (known_proxy == "nginx") return StreamWitness::kOnDemand;
+  const bool is_known = std::any_of(std::begin(kWanted), std::end(kWanted), [&](const WantedPoint& row) { return row.proxy == known_proxy; });
+  return is_known ? StreamWitness::kAlways : StreamWitness::kNone;
 }
 
 Result<std::vector<StreamPoint>> find_stream_points(const std::string& known_proxy, const std::string& path) {

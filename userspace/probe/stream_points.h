@@ -20,6 +20,8 @@ enum class StreamPurpose : std::uint8_t {
   kCheckSide,      ///< a health check's was: rax
   kStreamAttach,   ///< connection rdx carries side rdi from now on
   kUpstream,       ///< connection rdi connects
+  kForwarding,     ///< request rdi is forwarded next
+  kPeer,           ///< to the connection that peer rdi gets
 };
 
 struct StreamPoint {
@@ -29,8 +31,10 @@ struct StreamPoint {
   bool emulated = false;  ///< by the kernel; else it is single-stepped, at ten times the cost
 };
 
-/// Whether this witness exists for a proxy of this name (ProcessFacts::known_proxy).
-bool has_stream_points(const std::string& known_proxy);
+/// Where this witness is worth its cost: in every process of a proxy of this name (ProcessFacts::known_proxy), or only in
+/// those whose sockets alone do not tell.
+enum class StreamWitness { kNone, kAlways, kOnDemand };
+StreamWitness stream_witness_of(const std::string& known_proxy);
 
 /// Every point, or an error that says which one could not be placed: half of them would tie requests to strangers.
 Result<std::vector<StreamPoint>> find_stream_points(const std::string& known_proxy, const std::string& path);

@@ -43,7 +43,7 @@ Result<Uprobe> Uprobe::place(UprobePath path, const bpf_program* program, const 
     LIBBPF_OPTS(bpf_uprobe_opts, options);
     options.retprobe = place.at_return;
     options.bpf_cookie = place.cookie;
-    probe.event_.reset(bpf_program__attach_uprobe_opts(program, -1, place.path, place.file_offset, &options));
+    probe.event_.reset(bpf_program__attach_uprobe_opts(program, place.pid != 0 ? static_cast<pid_t>(place.pid) : -1, place.path, place.file_offset, &options));
   }
   if (!probe.link_ && !probe.event_) return system_error("attach a uprobe", errno);
   return probe;

@@ -32,7 +32,6 @@ UniqueFd link_uprobe(int program_fd, const UprobePlace& place);
 /// There as long as this lives.
 class Uprobe {
  public:
-  /// In every process: place.pid is not looked at.
   static Result<Uprobe> place(UprobePath path, const bpf_program* program, const UprobePlace& place);
 
  private:

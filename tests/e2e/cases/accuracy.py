@@ -71,13 +71,16 @@ def _nginx_rows(lab, tcp, one_thread):
               ("limit_req", Listener(tcp, "optional", limit_requests=True)),
               ("auth_request", Listener(tcp, "optional", authorize=True)),
               ("resolver", Listener(closing, "optional", resolver=f"127.0.0.1:{names.port}")),
-              ("second upstream", Listener(retried, "optional")), ("HTTP/2", Listener(tcp, "optional", http2=True)))
+              ("second upstream", Listener(retried, "optional")))
     equal = Listener(Upstream("one", one_thread), "optional")
     lab.nginx([equal, *(listener for _, listener in shapes)])
-    rows = {name: Row(f"nginx {name}", listener.port, 0.99, streams=16 if listener.http2 else 0, trust="proof")
-            for name, listener in shapes}
-    return [*rows.values(), replace(rows["keep-alive"], name="nginx 64 connections", connections=64),
-            replace(rows["HTTP/2"], name="nginx HTTP/2, big answers", at_least=0, big=True),
+    rows = {name: Row(f"nginx {name}", listener.port, 0.99, trust="proof") for name, listener in shapes}
+    # One of its own: its HTTP/2 clients make the agent ask nginx's own functions.
+    streams = Listener(tcp, "optional", http2=True)
+    lab.nginx([streams])
+    http2 = Row("nginx HTTP/2", streams.port, 0.99, streams=16, trust="believed")
+    return [*rows.values(), replace(rows["keep-alive"], name="nginx 64 connections", connections=64), http2,
+            replace(http2, name="nginx HTTP/2, big answers", big=True),
             replace(rows["keep-alive"], name="nginx equal heads", port=equal.port, equal=True)]
 
 
@@ -218,7 +221,7 @@ def _check_trust(lab, rows, socket_path, score):
     for row in rows:
         states = {process["trust"]["state"] for process in processes
                   if any(listener.endswith(f":{row.port}") for listener in process["listeners"])}
-        score.check(f"{row.name}: its trust is told", states == {row.trust}, f"{states} {told.stderr}")
+        score.check(f"{row.name}: its trust is told", row.trust in states, f"{states} {told.stderr}")
 
 
 def run(lab, score):

@@ -16,6 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr const char* kHaproxy = "/usr/sbin/haproxy";
+constexpr const char* kNginx = "/usr/sbin/nginx";
 
 std::vector<StreamPoint> points_of(const std::string& path) {
   const auto points = find_stream_points("haproxy", path);
@@ -75,10 +76,10 @@ TEST(StreamPoints, are_not_placed_at_all_where_a_result_goes_elsewhere) {
   EXPECT_THAT(why_not(IMAGE_STREAMS_TAIL_JUMP), HasSubstr("sc_new_from_strm: the result of a tail jump"));
 }
 
-TEST(StreamPoints, are_known_for_haproxy_alone) {
-  EXPECT_TRUE(has_stream_points("haproxy"));
-  EXPECT_FALSE(has_stream_points("nginx"));
-  EXPECT_FALSE(has_stream_points(""));
+TEST(StreamPoints, are_for_every_haproxy_and_for_nginx_on_demand) {
+  EXPECT_EQ(stream_witness_of("haproxy"), StreamWitness::kAlways);
+  EXPECT_EQ(stream_witness_of("nginx"), StreamWitness::kOnDemand);
+  EXPECT_EQ(stream_witness_of(""), StreamWitness::kNone);
 }
 
 TEST(StreamPoints, of_an_installed_haproxy_are_all_there_and_cheap) {
@@ -90,6 +91,14 @@ TEST(StreamPoints, of_an_installed_haproxy_are_all_there_and_cheap) {
     EXPECT_TRUE(point.emulated) << point.symbol;
   }
   EXPECT_EQ(purposes.size(), 7u);
+}
+
+TEST(StreamPoints, of_an_installed_nginx_are_all_there_and_cheap) {
+  if (access(kNginx, R_OK) != 0) GTEST_SKIP() << kNginx << " is missing";
+  const auto points = find_stream_points("nginx", kNginx);
+  ASSERT_TRUE(points) << points.error().message;
+  EXPECT_EQ(points->size(), 3u);
+  for (const StreamPoint& point : *points) EXPECT_TRUE(point.emulated) << point.symbol;
 }
 
 }  // namespace
