@@ -124,6 +124,7 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
   const bool is_exact = answer.kind == WitnessAnswer::Kind::kExact ||
                         (answer.kind == WitnessAnswer::Kind::kExactIfOnly && is_only_candidate(answer.ingress, upstream, sending));
   const bool is_conclusive = is_exact && peer.tls_coverage != "blind";
+  way.may_be_proxys_own |= !is_conclusive && peer.known_proxy == "haproxy" && !turn->tie;
   if (!is_conclusive) return choose(step, upstream, sending, way);
   if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
   if (!step.by_backend) way.through_stranger |= !peer.front;

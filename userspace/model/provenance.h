@@ -52,6 +52,8 @@ struct Provenance {
   bool backend_connection_lossy = false;  ///< records were lost while it was open
   bool upstream_predates = false;  ///< the peer's exchange began before the agent, or cannot be joined to it
   bool upstream_seen = false;      ///< the peer's sending of this request was seen
+  /// No client is known to have asked: its proxy asks by itself too (health checks), and says of clients' requests whose they are.
+  bool may_be_proxys_own = false;
   /// Further out the request passed a process that is no front. origins are its clients; none: they were not seen.
   bool through_stranger = false;
 };

@@ -117,9 +117,9 @@ Reason Judge::among_candidates(const SettledExchange& exchange, RequestReport& r
     all_unsupported &= reason == Reason::kUnsupportedTlsLibrary;
     if (worst != Verdict::kBypass) worst = verdict;
   }
-  if (all_verified) return Reason::kVerifiedClientCertificate;
-  if (all_unsupported) return Reason::kUnsupportedTlsLibrary;
-  report.worst_case = worst;
+  if (all_verified && !exchange.provenance.may_be_proxys_own) return Reason::kVerifiedClientCertificate;
+  if (!all_verified && all_unsupported) return Reason::kUnsupportedTlsLibrary;
+  report.worst_case = all_verified ? Verdict::kUnknown : worst;
   return Reason::kAmbiguous;
 }
 

@@ -210,6 +210,22 @@ TEST_F(Streams, what_a_process_has_shown_of_itself_is_told) {
   EXPECT_EQ(scene.correlator.trust(kNginx).contradictions, StreamTies::kAgreements);
 }
 
+// HAProxy says of clients' requests whose they are, and nothing of its health checks.
+TEST_F(Streams, what_haproxy_says_nothing_of_may_be_its_own_request) {
+  ProcessFacts haproxy;
+  haproxy.pid = kNginx;
+  haproxy.front = true;
+  haproxy.known_proxy = "haproxy";
+  scene.give(ProcessKnown{haproxy});
+  ask(5000, {});
+  EXPECT_EQ(method(), "candidates");
+  EXPECT_TRUE(scene.settled().provenance.may_be_proxys_own);
+  scene.out = {};
+  ask(5001);  // a tie that is not believed yet
+  EXPECT_EQ(method(), "candidates");
+  EXPECT_FALSE(scene.settled().provenance.may_be_proxys_own);
+}
+
 TEST_F(Streams, what_is_known_of_programs_is_told) {
   const auto state = [&](const char* known_proxy) {
     ProcessFacts process;

@@ -157,6 +157,15 @@ TEST_F(JudgeTest, all_candidates_verified_is_authenticated_without_naming_one) {
   EXPECT_FALSE(report.source);
 }
 
+// Told so once, end to end: a health check of HAProxy's while nobody but verified clients was connected.
+TEST_F(JudgeTest, what_may_be_nobodys_request_is_not_authenticated_by_candidates) {
+  SettledExchange exchange = among({verified_origin("alice"), verified_origin("bob")});
+  exchange.provenance.may_be_proxys_own = true;
+  const RequestReport report = judge(exchange);
+  EXPECT_EQ(report.reason, Reason::kAmbiguous);
+  EXPECT_EQ(report.worst_case, Verdict::kUnknown);
+}
+
 TEST_F(JudgeTest, one_unverified_candidate_makes_it_ambiguous_with_the_worst_case_told) {
   const RequestReport report = judge(among({verified_origin(), plaintext_origin()}));
   EXPECT_EQ(report.reason, Reason::kAmbiguous);
