@@ -13,12 +13,13 @@ import unittest
 
 PACKAGING = pathlib.Path(__file__).resolve().parents[2] / "packaging"
 SKIPPED = 77
+SOME_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # of package ca-certificates
 AGENT = ""
 
 WRONG = (
     "nonsense: 1", "backends: [{name: a}]", "backends: [{listen: [\"127.0.0.1:1\"]}]", "backends: [{name: a, match: {}}]",
     "backends: [{name: a, listen: [\"127.0.0.1\"]}]", "backends: [{name: a, match: {uid: 1}, requests: some}]",
-    "backends: [{name: a, match: {uid: 1}, client_ca: /ca}]", "backends: [{name: a, match: {uid: 1}, paths: [{require: nothing}]}]",
+    "backends: [{name: a, match: {uid: 1}, client_ca: ca}]", "backends: [{name: a, match: {uid: 1}, paths: [{require: nothing}]}]",
     "fronts: [{uid: 1}]", "identity_headers: [\"X User\"]", "exemptions: [{name: a}]", "rules: [{rule: none}]", "rules: [{rule: \"*\", window: 0}]",
     "exemptions: [{name: a, owner: o, reason: r, expires: soon, method: GET, path: /a, source: 10.0.0.1}]",
     "exemptions: [{name: a, owner: o, reason: r, expires: 2027-01-01, method: GET, path: /a}]",
@@ -69,7 +70,7 @@ def keys_in(document):
 def program_accepts(text, *options):
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "mtlswatch.yaml"
-        file.write_text(text)
+        file.write_text(text.replace("/etc/mtlswatch/client-ca.pem", SOME_AUTHORITIES))
         return subprocess.run([AGENT, "check-config", "--config", file, *options], capture_output=True, text=True, check=False)
 
 

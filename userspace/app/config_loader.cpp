@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/app/config_loader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +13,6 @@
 #include "userspace/app/config_policy.h"
 #include "userspace/app/config_sections.h"
 #include "userspace/app/config_values.h"
-#include "userspace/base/unique_fd.h"
 
 namespace mtlswatch {
 namespace {
@@ -133,29 +130,9 @@ Status ConfigReader::read_root(const YamlNode& root) {
              {"write_query", once("write_query", into_flag(config_.write_query))}});
 }
 
-/// The whole file, or one byte more than is allowed. Not a pipe: opening one could wait for ever.
-Result<std::string> read_whole(const std::string& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) return yaml_error({}, system_error("cannot be opened", errno).message);
-  struct stat facts {};
-  if (::fstat(fd.get(), &facts) != 0) return yaml_error({}, system_error("cannot be read", errno).message);
-  if (!S_ISREG(facts.st_mode)) return yaml_error({}, "is no regular file, expected one");
-  std::string text(kYamlBytes + 1, '\0');
-  std::size_t bytes = 0;
-  while (bytes < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + bytes, text.size() - bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return yaml_error({}, system_error("cannot be read", errno).message);
-    if (got == 0) break;
-    bytes += static_cast<std::size_t>(got);
-  }
-  text.resize(bytes);
-  return text;
-}
-
 Status ConfigReader::read_file(const std::string& file) {
   const auto text = read_whole(file);
-  if (!text) return Error{file + ":" + text.error().message};
+  if (!text) return Error{file + ":" + yaml_error({}, text.error().message).message};
   return read_text(*text, file);
 }
 

@@ -6,6 +6,7 @@
 
 #include "userspace/app/config_policy.h"
 #include "userspace/app/config_values.h"
+#include "userspace/policy/client_ca.h"
 
 namespace mtlswatch {
 namespace {
@@ -26,9 +27,17 @@ Status read_match(const YamlNode& node, std::optional<BackendMatch>& target) {
   return status;
 }
 
-/// An operator must not believe that the agent verifies chains itself while it does not.
-Status refuse_client_ca(const YamlNode& node) {
-  return yaml_error(node.place, "\"client_ca\" is not supported by this version, expected it to be absent");
+/// A file, or its text: a recording holds that, so that it can be replayed where the file is not.
+Status read_client_ca(const YamlNode& node, std::string& target) {
+  auto text = read_text(node);
+  const bool is_pem = text && text->starts_with("-----BEGIN ");
+  if (!text || (!is_pem && !text->starts_with('/'))) return yaml_expected(node, "the absolute path of a PEM file");
+  const auto read = is_pem ? Result<std::string>(*text) : read_whole(*text);
+  if (!read) return yaml_error(node.place, *text + ": " + read.error().message);
+  const auto authorities = ClientCa::from_pem(*read);
+  if (!authorities) return yaml_error(node.place, (is_pem ? "\"client_ca\"" : *text) + " " + authorities.error().message);
+  target = *read;
+  return Done{};
 }
 
 }  // namespace
@@ -58,7 +67,7 @@ Status read_backend(const YamlNode& node, BackendConfig& backend) {
       {"listen", into_parsed_list(backend.listen, parse_endpoint)},
       {"match", [&](const YamlNode& value) { return read_match(value, backend.match); }},
       {"proxies", into_parsed_list(proxies, parse_range)},
-      {"client_ca", refuse_client_ca},
+      {"client_ca", [&](const YamlNode& value) { return read_client_ca(value, backend.client_ca); }},
       {"intermediaries", into_texts(backend.intermediaries)},
       {"requests", into_word(backend.requests, {{"all", RequestsWritten::kAll},
                                                 {"violations", RequestsWritten::kViolations},

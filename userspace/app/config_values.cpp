@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/app/config_values.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "userspace/base/unique_fd.h"
+
 namespace mtlswatch {
 
 YamlReader into_text(std::string& target) {
@@ -69,6 +77,25 @@ Result<Cidr> parse_range(const std::string& text) {
 
 Error lacks(const YamlNode& node, const std::string& what, const std::string& key) {
   return yaml_error(node.place, "this " + what + " has no \"" + key + "\", expected one");
+}
+
+Result<std::string> read_whole(const std::string& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return system_error("cannot be opened", errno);
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0) return system_error("cannot be read", errno);
+  if (!S_ISREG(facts.st_mode)) return Error{"is no regular file, expected one"};
+  std::string text(kYamlBytes + 1, '\0');
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const ssize_t got = ::read(fd.get(), text.data() + bytes, text.size() - bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("cannot be read", errno);
+    if (got == 0) break;
+    bytes += static_cast<std::size_t>(got);
+  }
+  text.resize(bytes);
+  return text;
 }
 
 }  // namespace mtlswatch

@@ -97,6 +97,7 @@ void write_backend(std::string& text, const BackendConfig& backend) {
   line(text, "listen", backend.listen.empty() ? "" : flow_list(backend.listen));
   if (backend.match) write_match(text, *backend.match);
   line(text, "proxies", backend.proxies ? flow_list(*backend.proxies) : "");
+  line(text, "client_ca", quoted_or_none(backend.client_ca));
   line(text, "intermediaries", flow_list_or_none(backend.intermediaries));
   line(text, "requests", word_of(backend.requests));
   line(text, "sample", std::to_string(backend.sample));

@@ -58,6 +58,17 @@ std::string certificate_text(const json& event) {
   return text;
 }
 
+/// What our own verification says, where a `client_ca` is configured.
+std::string client_ca_text(const json& event) {
+  const json& own = json_at(event, "/mtlswatch/client_ca");
+  const std::string result = json_text(own, "/result");
+  if (result.empty()) return "";
+  const std::string code = json_text(own, "/verify_code"), disagreement = json_text(own, "/disagreement");
+  return paragraph(fmt::format("by client_ca: {}{}{}", words_or(client_ca_words(result), result),
+                               code.empty() ? "" : ", " + code + " (" + json_text(own, "/verify_text") + ")",
+                               disagreement.empty() ? "" : "; the proxy says otherwise"), "  ");
+}
+
 std::string hop_tls_text(const json& hop) {
   const json& tls = json_at(hop, "/tls");
   if (!tls.is_object()) return "without TLS";
@@ -130,7 +141,7 @@ std::string explain_request(const json& event, bool with_colour) {
   text += "\nWhy\n" + paragraph(words_or(reason_words(reason), "the policy names it " + reason), "  ");
   const std::string worst = json_text(event, "/mtlswatch/worst_case");
   if (!worst.empty()) text += paragraph("at worst it is " + worst + ": one of the candidates would make it so", "  ");
-  return text + certificate_text(event) + hops_text(event) + attribution_text(event) + claims_text(event);
+  return text + certificate_text(event) + client_ca_text(event) + hops_text(event) + attribution_text(event) + claims_text(event);
 }
 
 std::string explain_handshake(const json& event, bool with_colour) {

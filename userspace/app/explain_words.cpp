@@ -49,6 +49,9 @@ constexpr Words kEvidence[] = {
      "(socket receive, then send)"},
     {"request",
      "the thread that sent the request on had last received from this client's connection (socket receive, then send)"},
+    {"symbol",
+     "the proxy's own functions, which tie the stream of this client's connection to the connection that they send it on (probes)"},
+    {"client hello", "the same TLS hello passed through it: it relays bytes, and the session inside is the next hop's"},
     {"candidates", "the client connections that the process had open and that had carried a request before"},
     {"peer",
      "the other end of the backend's own socket (kernel socket identity; for TCP the addresses and stream position)"},
@@ -75,11 +78,18 @@ std::string_view look_up(std::span<const Words> table, std::string_view key) {
   return {};
 }
 
+constexpr Words kClientCa[] = {
+    {"verified", "verified"},
+    {"not_verified", "NOT verified"},
+    {"not_checked", "not checked, for not all of the chain is known"},
+};
+
 }  // namespace
 
 std::string_view reason_words(std::string_view reason) { return look_up(kReasons, reason); }
 std::string_view evidence_words(std::string_view evidence) { return look_up(kEvidence, evidence); }
 std::string_view confidence_words(std::string_view confidence) { return look_up(kConfidences, confidence); }
+std::string_view client_ca_words(std::string_view result) { return look_up(kClientCa, result); }
 std::string_view claim_words(std::string_view result) { return look_up(kClaims, result); }
 
 }  // namespace mtlswatch

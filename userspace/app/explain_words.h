@@ -14,5 +14,7 @@ std::string_view evidence_words(std::string_view evidence);
 std::string_view confidence_words(std::string_view confidence);
 /// What came of comparing a claim with the certificate.
 std::string_view claim_words(std::string_view result);
+/// What our own verification came to.
+std::string_view client_ca_words(std::string_view result);
 
 }  // namespace mtlswatch

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "userspace/base/event_id.h"
 #include "userspace/policy/access.h"
 #include "userspace/policy/claims.h"
@@ -38,6 +40,8 @@ DecoderConfig decoder_config(const Config& config) {
   decoder.identity_headers = default_identity_headers();
   decoder.identity_headers.insert(decoder.identity_headers.end(), config.identity_headers.begin(), config.identity_headers.end());
   decoder.connection_limit = config.limits.connections;
+  decoder.keep_certificates = std::any_of(config.backends.begin(), config.backends.end(),
+                                          [](const BackendConfig& backend) { return !backend.client_ca.empty(); });
   return decoder;
 }
 
@@ -48,11 +52,14 @@ Pipeline::Pipeline(const Config& config, HostAddresses addresses, std::int64_t u
       config_(config),
       utc_minus_boottime_ns_(utc_minus_boottime_ns),
       judge_(config, std::move(addresses)),
+      client_cas_(config),
       rules_(config.rules, utc_minus_boottime_ns) {}
 
 void Pipeline::reconfigure(const Config& config) {
   config_ = config;
+  decoder_.keep_certificates(decoder_config(config).keep_certificates);
   judge_.reconfigure(config);
+  client_cas_.reconfigure(config);
   rules_.reconfigure(config.rules);
 }
 
@@ -101,6 +108,7 @@ void Pipeline::report(const SettledExchange& exchange) {
   RequestReport report = judge_.judge(exchange);
   report.event_id = event_id(report.time_ns, exchange.request.id, exchange.request.position);
   apply_policy(config_, (static_cast<std::int64_t>(report.time_ns) + utc_minus_boottime_ns_) / kSecondNs, report);
+  client_cas_.check(utc_minus_boottime_ns_, report);
   report.is_written = is_written(config_, report);
   hand_on(std::move(report));
 }

@@ -12,6 +12,7 @@
 #include "userspace/decode/decoder.h"
 #include "userspace/model/config.h"
 #include "userspace/model/verdict.h"
+#include "userspace/policy/client_ca.h"
 #include "userspace/policy/judge.h"
 #include "userspace/policy/rules_engine.h"
 
@@ -58,6 +59,7 @@ class Pipeline {
   Config config_;
   std::int64_t utc_minus_boottime_ns_;
   Judge judge_;
+  ClientCas client_cas_;
   RuleEngine rules_;
   std::vector<AlertReport> alerts_;
   std::vector<Event> events_;

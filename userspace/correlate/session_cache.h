@@ -19,6 +19,7 @@ struct OlderSession {
   std::optional<bool> presented;  ///< absent: its facts could not be read
   int verify_code = 0;            ///< X509_V_*, as stored in the session
   CertificateChain chain; ///< a ticket holds the leaf alone
+  bool has_whole_chain = false;   ///< all that the client sent
   std::string server_name;        ///< SNI of the original handshake; empty: none, or not kept
 };
 

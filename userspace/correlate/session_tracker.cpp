@@ -43,6 +43,7 @@ void adopt(const OlderSession& older, Session& session) {
   session.presented = older.presented;
   if (older.presented) session.verify_code = older.verify_code;
   session.chain = older.chain;
+  session.has_whole_chain = older.has_whole_chain;
   session.original_server_name = older.server_name;
 }
 
@@ -129,7 +130,7 @@ void SessionTracker::remember_stored(Connection& connection) {
   const Session& session = connection.session;
   for (const std::uint64_t address : connection.stored_sessions) {
     if (!session.presented || !session.verify_code) continue;
-    OlderSession older{session.presented, *session.verify_code, session.chain, session.original_server_name};
+    OlderSession older{session.presented, *session.verify_code, session.chain, session.has_whole_chain, session.original_server_name};
     if (session.resumed == false && session.client_hello) older.server_name = session.client_hello->server_name;
     cache_.remember(connection.owner_pid, address, std::move(older));
   }
@@ -179,6 +180,7 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   session.resumed = is_resumption(session.client_hello, session.server_hello);
   if (connection.handshake_certificates > 0) {
     session.presented = true;
+    session.has_whole_chain = session.chain.size() == connection.handshake_certificates;
     session.resumed = false;  // a certificate on the wire means a full handshake
   } else if (is_finished && session.resumed == false && sees_certificates) {
     session.presented = false;
@@ -213,6 +215,7 @@ std::optional<HandshakeReport> SessionTracker::on_step_again(Connection& connect
   session.verify_code = event.certificates > 0 ? event.verify_code : std::nullopt;
   session.verify_depth = event.certificates > 0 ? event.verify_depth : std::nullopt;
   session.chain = std::exchange(connection.renewed_chain, {});
+  session.has_whole_chain = !session.chain.empty() && session.chain.size() == event.certificates;
   session.resumed = event.certificates > 0 ? std::optional<bool>(false) : std::nullopt;
   session.original_server_name.clear();
   note_missed_calls(connection, event);

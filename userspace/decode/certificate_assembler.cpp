@@ -57,6 +57,7 @@ void CertificateAssembler::emit(Assembly& assembly, std::vector<Event>& out) {
   Certificate& certificate = assembly.event.certificate;
   if (!assembly.broken && assembly.der.size() == assembly.length) {
     certificate = cache_.parse(assembly.der);
+    if (keep_) certificate.der = std::make_shared<const std::vector<std::uint8_t>>(std::move(assembly.der));
   } else {
     ++incomplete_;
     certificate.length_bytes = assembly.length;

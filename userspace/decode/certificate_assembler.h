@@ -23,6 +23,10 @@ class CertificateAssembler {
  public:
   static constexpr std::size_t kAssemblies = 128;  ///< unfinished ones at a time
 
+  explicit CertificateAssembler(bool keep = false) : keep_(keep) {}
+  /// Whether certificates hold their DER too.
+  void keep(bool keep) { keep_ = keep; }
+
   /// data: the part's captured bytes; the record's sizes are already checked. Appends what is finished.
   void add(const mtlswatch_certificate& record, std::span<const std::uint8_t> data, std::vector<Event>& out);
 
@@ -43,6 +47,7 @@ class CertificateAssembler {
   void emit(Assembly& assembly, std::vector<Event>& out);
 
   std::list<Assembly> assemblies_;  ///< oldest first; a handful at any time
+  bool keep_;
   std::uint64_t incomplete_ = 0;
   CertificateCache cache_;
 };

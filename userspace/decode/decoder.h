@@ -20,6 +20,7 @@ namespace mtlswatch {
 struct DecoderConfig {
   std::vector<std::string> identity_headers;  ///< names to keep; case and '-' / '_' do not matter
   std::size_t connection_limit = 65536;       ///< connections remembered between records
+  bool keep_certificates = false;             ///< whole, besides what is read from them
 };
 
 /// What was dropped or could not be told. All count since the start.
@@ -35,11 +36,15 @@ struct DecoderCounters {
 
 class Decoder {
  public:
-  explicit Decoder(const DecoderConfig& config) : streams_(config.identity_headers, config.connection_limit) {}
+  explicit Decoder(const DecoderConfig& config)
+      : streams_(config.identity_headers, config.connection_limit), certificates_(config.keep_certificates) {}
 
   /// Appends what one raw record says to out, which is not cleared. A malformed record is counted and says nothing; a
   /// LISTENER record says nothing here (decode_listener). If records were lost before this one, RecordsLost is first.
   void decode(std::span<const std::uint8_t> record, std::vector<Event>& out);
+
+  /// From the next certificate on.
+  void keep_certificates(bool keep) { certificates_.keep(keep); }
 
   DecoderCounters counters() const;
 

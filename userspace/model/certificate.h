@@ -39,6 +39,8 @@ struct Certificate {
   std::string public_key_curve;      ///< "P-256"; empty where there is none
   int public_key_bits = 0;
   int version = 0;  ///< 3 for v3
+  /// Kept where a backend's `client_ca` verifies it, else null; shared by all copies of this value.
+  std::shared_ptr<const std::vector<std::uint8_t>> der;
 };
 
 /// What a peer sent, leaf first. Copies share the certificates until one is changed: every report of a connection holds its

@@ -50,6 +50,7 @@ struct BackendConfig {
   std::vector<Endpoint> listen;  ///< 0.0.0.0 and :: mean every local address
   std::optional<BackendMatch> match;
   std::optional<std::vector<Cidr>> proxies;  ///< absent: not told; empty: there are none
+  std::string client_ca;                     ///< PEM of the authorities by which the agent verifies clients itself; empty: not
   std::vector<std::string> intermediaries;   ///< subject DNs or SANs of certificates that stand for a proxy
   RequestsWritten requests = RequestsWritten::kAll;
   std::uint32_t sample = 100;  ///< kSampled: one in so many

@@ -71,6 +71,7 @@ struct Session {
   std::uint64_t reauthenticated_ns = 0;
   std::optional<int> failure_reason;  ///< SSL_R_*
   CertificateChain chain;
+  bool has_whole_chain = false;       ///< chain is all that the client sent
   std::optional<ClientHello> client_hello;
   std::optional<ServerHello> server_hello;
   std::string original_server_name;   ///< resumed: SNI of the handshake that made the session; empty: not known
@@ -116,6 +117,12 @@ struct AppliedExemption {
   std::string expires;
 };
 
+/// What the agent's own verification says of a client's certificate (`client_ca`).
+struct OwnVerification {
+  std::optional<int> verify_code;  ///< X509_V_*, when the request came; absent: not enough of the chain is known
+  std::string disagreement;        ///< with the proxy: "verified_by_proxy_only", "not_verified_by_proxy"; empty: none
+};
+
 struct Attribution {
   std::string method = "none";  ///< "request+response", "response", "symbol", "candidates", "peer", "none"
   Confidence confidence = Confidence::kNone;
@@ -142,11 +149,12 @@ struct RequestReport {
   std::vector<Hop> hops;               ///< outermost first
   std::vector<Claim> claims;
   std::shared_ptr<const Certificate> certificate;  ///< the origin's leaf; null for one_of
+  std::optional<OwnVerification> client_ca;  ///< absent: its backend has none, or no certificate of one client is known
   std::optional<Session> origin;           ///< the origin's session, where there is exactly one
   /// Verdict kExempt only; reason then says what it would have been.
   std::optional<AppliedExemption> exemption;
   /// What policy objects to in an authenticated request: "unexpected_issuer", "unexpected_subject",
-  /// "certificate_expired" (after its handshake).
+  /// "certificate_expired" (after its handshake), "verified_by_proxy_only".
   std::vector<std::string> violations;
   bool is_written = true;  ///< false: its backend's configuration leaves it out of the outputs; it is counted all the same
 };

@@ -32,6 +32,8 @@ constexpr std::array<RuleInfo, kRules> kCatalogue = {{
      "One source failed many handshakes in a short time", 10, 60},
     {RuleId::kFailureRate, "MTLS-1012", "handshake-failure-rate", Severity::kMedium,
      "At least half of a listener's handshakes fail", 20, 60},
+    {RuleId::kClientCaDisagreement, "MTLS-1013", "client-ca-disagreement", Severity::kHigh,
+     "The proxy and the authorities of client_ca disagree about a client certificate"},
 }};
 
 constexpr bool rows_in_order() {

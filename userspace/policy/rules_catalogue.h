@@ -26,8 +26,9 @@ enum class RuleId {
   kListenerWeakened,
   kFailureBurst,
   kFailureRate,
+  kClientCaDisagreement,
 };
-inline constexpr std::size_t kRules = 12;
+inline constexpr std::size_t kRules = 13;
 
 struct RuleInfo {
   RuleId rule;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/policy/rules_requests.h"
 
+#include <openssl/x509.h>
+
 #include <algorithm>
 
 namespace mtlswatch {
@@ -77,6 +79,20 @@ void see_policy(const RequestReport& report, std::vector<Sighting>& seen) {
   sighting.alert.message = "The certificate of " + holder + " has expired and its connection is still used";
 }
 
+void see_client_ca(const RequestReport& report, std::vector<Sighting>& seen) {
+  if (!report.client_ca || report.client_ca->disagreement.empty() || !report.certificate) return;
+  const Certificate& certificate = *report.certificate;
+  const bool is_let_in = report.client_ca->verify_code != X509_V_OK;
+  const int code = is_let_in ? *report.client_ca->verify_code : *report.origin->verify_code;
+  Sighting& sighting = seen.emplace_back(sighting_of(RuleId::kClientCaDisagreement, report));
+  sighting.key = certificate.sha256;
+  sighting.alert.reason = report.client_ca->disagreement;
+  if (!is_let_in) sighting.alert.severity = Severity::kMedium;
+  sighting.alert.cause = std::string(is_let_in ? "client_ca" : "the proxy") + ": " + X509_verify_cert_error_string(code);
+  sighting.alert.message = "The certificate of " + certificate.subject.text + ", issued by " + certificate.issuer.text + ", is verified by " +
+                           (is_let_in ? "the proxy, but not by client_ca of " : "client_ca, but not by the proxy of ") + of_backend(report);
+}
+
 }  // namespace
 
 std::string address_key(const Endpoint& source) {
@@ -132,6 +148,7 @@ void see_request(const RequestReport& report, std::vector<Sighting>& seen) {
   see_bypass(report, seen);
   see_spoofing(report, seen);
   see_policy(report, seen);
+  see_client_ca(report, seen);
 }
 
 }  // namespace mtlswatch

@@ -158,6 +158,15 @@ void write_policy(JsonWriter& json, const RequestReport& report) {
   json.text("instead_of", text(report.reason));
 }
 
+void write_client_ca(JsonWriter& json, const OwnVerification& own) {
+  const auto object = json.object("client_ca");
+  json.text("result", !own.verify_code ? "not_checked" : *own.verify_code == 0 ? "verified" : "not_verified");
+  json.text("disagreement", own.disagreement);
+  if (!own.verify_code) return;
+  json.number("verify_code", *own.verify_code);
+  json.text("verify_text", verify_text(*own.verify_code));
+}
+
 void write_own(JsonWriter& json, const SinkContext& context, const RequestReport& report, const Session* origin, const Certificate* certificate) {
   const auto own = json.object("mtlswatch");
   json.text("verdict", text(report.verdict));
@@ -175,6 +184,7 @@ void write_own(JsonWriter& json, const SinkContext& context, const RequestReport
   if (report.peer_process) write_peer(json, context, *report.peer_process);
   const bool has_session = origin != nullptr && origin->state != SessionState::kNone;
   write_client_certificate(json, has_session ? origin : nullptr, certificate);
+  if (report.client_ca) write_client_ca(json, *report.client_ca);
   write_head(json, report);
 }
 
