@@ -35,12 +35,13 @@ class Asker:
         self.ledger.requests.append(truth)
         return truth
 
-    def ask(self, cell, port, who=PLAIN, expected=None, headers=(), connection=None, **marks):
-        """One request, on a connection of its own unless one is given."""
+    def ask(self, cell, port, who=PLAIN, expected=None, headers=(), connection=None, at=None, **marks):
+        """One request, on a connection of its own unless one is given. at: its path, instead of one that tells the truth."""
         opened = None if connection else self.connect(port, who)
         try:
             used = connection or opened
             truth = self.note(cell, who, expected or expected_of(who), port, used, **marks)
+            truth.path = at or truth.path
             used.send(http_request(truth.method, truth.path, truth.request_id, headers))
             return self.take(truth, used)
         finally:

@@ -33,7 +33,9 @@ class Listener:
     groups: str = "auto"  # for the key exchange, in nginx's words
     resolver: str = None  # address of a name server: the upstream's name is looked up for every request
     authorize: bool = False  # auth_request: a subrequest to the upstream comes first, under /auth
+    client_ca: str = ""  # whom it trusts, instead of the laboratory's clients' authority
     include: str = ""  # a file of directives for the location, instead of this laboratory's headers
+    extra: str = ""  # more directives for the location
     proxy_protocol: bool = False  # every connection begins with a PROXY protocol header
     early_data: bool = False  # TLS 1.3's 0-RTT is taken
     load_certificate: bool = False  # nginx reads its own certificate anew within each handshake
@@ -62,6 +64,7 @@ http {{
   proxy_set_header X-SSL-Client-Verify $ssl_client_verify; proxy_set_header X-SSL-Client-Subject $ssl_client_s_dn;
   proxy_set_header X-SSL-Client-Issuer $ssl_client_i_dn; proxy_set_header X-SSL-Client-Serial $ssl_client_serial;
   proxy_set_header Connection "";
+  {cache}
   {upstreams}
   {servers}
 }}
@@ -82,7 +85,7 @@ def _tls_text(listener, pki):
     certificate = "$certificate" if listener.load_certificate else pki.server_certificate_file
     ciphers = "ssl_ciphers ALL:@SECLEVEL=0; " if listener.protocol == "TLSv1.1" else ""  # else OpenSSL 3 refuses it
     return (f"ssl_certificate {certificate}; ssl_certificate_key {pki.server_key_file}; "
-            f"{ciphers}ssl_protocols {listener.protocol}; ssl_client_certificate {pki.client_ca_file}; "
+            f"{ciphers}ssl_protocols {listener.protocol}; ssl_client_certificate {listener.client_ca or pki.client_ca_file}; "
             f"ssl_verify_client {listener.verify}; ssl_ecdh_curve {listener.groups}; "
             f"ssl_early_data {'on' if listener.early_data else 'off'};")
 
@@ -109,18 +112,21 @@ def _server_text(listener, pki):
     authorize = "auth_request /auth;" if listener.authorize else ""
     inner = (f"location = /auth {{ internal; {forward} proxy_pass_request_body off; "
              'proxy_set_header Content-Length ""; }') if listener.authorize else ""
+    if "mirror /mirrored;" in listener.extra:
+        inner = f"location = /mirrored {{ internal; proxy_pass http://{listener.upstream.name}/mirrored$request_uri; }}"
     return (f"server {{ listen {address}:{listener.port}{flags}; {_tls_text(listener, pki) if listener.tls else ''} "
-            f"{inner} location / {{ {limit} {authorize} {include} {forward} }} }}")
+            f"{inner} location / {{ {limit} {authorize} {include} {listener.extra} {forward} }} }}")
 
 
 class Nginx:
-    """A running nginx: master as root, workers as www-data. prefix: what starts the program, as "env" would.
-    knows_e: since 1.19.5 nginx can be told where its log is before it reads its configuration."""
+    """A running nginx: master as root, workers as www-data. prefix: what starts the program, as "env" would. cache: name of a cache
+    that locations may use. knows_e: since 1.19.5 nginx can be told where its log is before it reads its configuration."""
 
     def __init__(self, directory, pki, listeners, workers=2, name="nginx", prefix=(), program="/usr/sbin/nginx", knows_e=True,
-                 environment=None):
+                 environment=None, cache=""):
         self.base, self.configuration = directory / name, directory / f"{name}.conf"
         self._pki, self._workers = pki, workers
+        self._cache = f"proxy_cache_path {self.base}-cache keys_zone={cache}:1m;" if cache else ""
         self._write_configuration(listeners)
         self.child = Child(name, [*prefix, program, "-c", self.configuration, *(["-e", f"{self.base}.error"] if knows_e else [])],
                            directory, environment)
@@ -130,7 +136,7 @@ class Nginx:
         self.listeners = list(listeners)
         upstreams = {listener.upstream for listener in listeners}
         self.configuration.write_text(_MAIN.format(
-            base=self.base, workers=self._workers, certificate=self._pki.server_certificate_file,
+            base=self.base, workers=self._workers, cache=self._cache, certificate=self._pki.server_certificate_file,
             upstreams="\n  ".join(map(_upstream_text, upstreams)),
             servers="\n  ".join(_server_text(listener, self._pki) for listener in listeners)))
 
