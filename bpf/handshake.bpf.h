@@ -21,7 +21,7 @@ static __always_inline void keep_session(__u64 ssl, __u64 cookie, __u64 establis
 		count_failure(MTLSWATCH_FAILURE_SESSION);
 }
 
-/* An SSL object that reads from memory belongs to the connection whose ClientHello was just handed to that memory. */
+/* An SSL object that reads from memory belongs to the connection whose first bytes were just handed to that memory. */
 static __always_inline void take_feed(struct thread_state *thread)
 {
 	if (!thread->fed_cookie)

@@ -51,7 +51,7 @@ struct connection_state {
 	char comm[MTLSWATCH_COMM_BYTES];
 };
 
-#define HELLO_BYTES 32 /* beginning of a ClientHello's record: 21 bytes of it are the client's random */
+#define FIRST_KEPT_BYTES 32 /* beginning of a ClientHello's record: 21 bytes of it are the client's random */
 
 /* What is known of one stream of a proxy that queues: whose request it carries. ingress_cookie 0: not known. */
 struct stream_origin {
@@ -68,9 +68,10 @@ struct thread_state {
 	__u64 received_cookie; /* the connection it last received from */
 	__u64 received_turn;
 	__u64 received_position;
-	__u64 hello_cookie; /* the connection whose ClientHello it received last, and ... */
-	__u8 hello[HELLO_BYTES]; /* ... how that begins */
-	__u64 fed_cookie; /* that ClientHello was then handed to a memory BIO; 0: not, or taken */
+	__u64 first_cookie; /* the connection whose first bytes it received last, and ... */
+	__u8 first[FIRST_KEPT_BYTES]; /* ... how those begin, then zeros */
+	__u32 first_bytes; /* of them */
+	__u64 fed_cookie; /* those bytes were then handed to a memory BIO; 0: not, or taken */
 	__u64 ssl; /* inside a call that drives this handshake; 0: outside */
 	__u64 handshake_started_ns;
 	__u64 handshake_cookie; /* the accepted socket received from inside it */

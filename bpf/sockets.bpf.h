@@ -264,7 +264,7 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 		if (first && !(process & MTLSWATCH_OBSERVED_BACKEND))
 			learn_first_bytes(state, buffer.address, moved);
 		if (first)
-			keep_hello(thread, state, buffer.address, moved);
+			keep_first(thread, state, buffer.address, moved);
 	}
 	emit_received(state, &part, &buffer, moved);
 }

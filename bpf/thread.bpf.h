@@ -19,35 +19,57 @@ static __always_inline _Bool has_answered(const struct connection_state *state)
 	return state->send_turn && !state->awaits_server_hello;
 }
 
-static __always_inline _Bool is_same_hello(const struct thread_state *thread, const __u8 *hello)
+static __always_inline _Bool is_first(const struct thread_state *thread, const __u8 *bytes)
 {
-	for (int i = 0; i < HELLO_BYTES; i++)
-		if (thread->hello[i] != hello[i])
+	for (int i = 0; i < FIRST_KEPT_BYTES; i++)
+		if (thread->first[i] != bytes[i])
 			return 0;
 	return 1;
 }
 
 /* A program hands bytes to TLS that it has read elsewhere. They are this thread's last ClientHello if they begin alike:
- * 21 bytes of a client's random leave no room for chance. */
+ * 21 bytes of a client's random leave no room for chance. What is no TLS may be mistaken for its like, of which no
+ * handshake comes either. */
 static __always_inline void see_bytes_fed(__u64 address, int length)
 {
 	struct thread_state *thread = thread_of_current(0);
-	__u8 hello[HELLO_BYTES] = {};
-	if (!thread || !thread->hello_cookie || length < HELLO_BYTES)
+	__u8 bytes[FIRST_KEPT_BYTES] = {};
+	__u32 kept;
+	if (!thread || !thread->first_cookie)
 		return;
-	if (bpf_probe_read_user(hello, sizeof(hello), (void *)address) || !is_same_hello(thread, hello))
+	kept = thread->first_bytes;
+	barrier_var(kept);
+	if (kept > FIRST_KEPT_BYTES || length < (int)kept)
 		return;
-	thread->fed_cookie = thread->hello_cookie;
-	thread->hello_cookie = 0;
+	if (bpf_probe_read_user(bytes, kept, (void *)address) || !is_first(thread, bytes))
+		return;
+	thread->fed_cookie = thread->first_cookie;
+	thread->first_cookie = 0;
 }
 
-static __always_inline void keep_hello(struct thread_state *thread, const struct connection_state *state, __u64 address,
+/* Bytes with which no handshake begins that could succeed: neither a TLS record (RFC 8446 section 5.1), cut short or not,
+ * nor a ClientHello in the SSL 2.0 format (RFC 5246 appendix E.2). */
+static __always_inline _Bool is_noise(const __u8 *first, __u32 moved)
+{
+	return moved >= 2 && first[0] < 0x80 && !(first[0] == 0x16 && first[1] == 3);
+}
+
+static __always_inline void keep_first(struct thread_state *thread, const struct connection_state *state, __u64 address,
 				       __u32 moved)
 {
-	if (!thread || thread->ssl || moved < HELLO_BYTES || !state->awaits_server_hello)
+	__u32 kept = moved;
+	if (!thread || thread->ssl || state->role == MTLSWATCH_ROLE_EGRESS)
 		return;
-	if (!bpf_probe_read_user(thread->hello, HELLO_BYTES, (void *)address))
-		thread->hello_cookie = state->cookie;
+	thread->first_cookie = 0;
+	__builtin_memset(thread->first, 0, FIRST_KEPT_BYTES);
+	barrier_var(kept);
+	if (kept > FIRST_KEPT_BYTES)
+		kept = FIRST_KEPT_BYTES;
+	if (bpf_probe_read_user(thread->first, kept, (void *)address))
+		return;
+	if ((state->awaits_server_hello && kept == FIRST_KEPT_BYTES) || is_noise(thread->first, kept))
+		thread->first_cookie = state->cookie;
+	thread->first_bytes = kept;
 }
 
 static __always_inline void note_received(struct thread_state *thread, __u64 cookie, __u64 turn, __u64 position)

@@ -33,6 +33,21 @@ int BPF_PROG(run_feed, __u64 cookie)
 }
 
 SEC("raw_tp")
+int BPF_PROG(run_keep_first, __u64 cookie, __u64 address, __u64 moved, __u64 is_tls)
+{
+	struct connection_state state = { .cookie = cookie, .awaits_server_hello = is_tls };
+	keep_first(thread_of_current(1), &state, address, moved);
+	return 0;
+}
+
+SEC("raw_tp")
+int BPF_PROG(run_see_bytes_fed, __u64 address, __u64 length)
+{
+	see_bytes_fed(address, (int)length);
+	return 0;
+}
+
+SEC("raw_tp")
 int BPF_PROG(run_note_received, __u64 cookie)
 {
 	struct thread_state *thread = thread_of_current(1);

@@ -59,6 +59,14 @@ void Cores::leave(int result) { run(skeleton_->progs.run_leave_handshake, {stati
 
 void Cores::feed(std::uint64_t cookie) { run(skeleton_->progs.run_feed, {cookie}); }
 
+void Cores::keep_first(std::uint64_t cookie, std::string_view bytes, bool is_tls) {
+  run(skeleton_->progs.run_keep_first, {cookie, reinterpret_cast<std::uint64_t>(bytes.data()), bytes.size(), is_tls});
+}
+
+void Cores::bytes_fed(std::string_view bytes) {
+  run(skeleton_->progs.run_see_bytes_fed, {reinterpret_cast<std::uint64_t>(bytes.data()), bytes.size()});
+}
+
 void Cores::receive_outside(std::uint64_t cookie) { run(skeleton_->progs.run_note_received, {cookie}); }
 
 void Cores::certificate(const void* in, std::uint64_t length) {

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "tests/bpf/ring_records.h"
 
@@ -29,6 +30,9 @@ class Cores : public testing::Test {
   void leave(int result);
   /// A connection's ClientHello was handed to memory that an SSL object reads from.
   void feed(std::uint64_t cookie);
+  /// The first bytes of a connection were received; bytes were handed to memory.
+  void keep_first(std::uint64_t cookie, std::string_view bytes, bool is_tls);
+  void bytes_fed(std::string_view bytes);
   /// A receive outside of any call.
   void receive_outside(std::uint64_t cookie);
   void certificate(const void* in, std::uint64_t length);

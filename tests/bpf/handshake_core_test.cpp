@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <ctime>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "tests/bpf/cores.h"
@@ -23,6 +25,8 @@ std::uint64_t boot_time_ns() {
 
 class HandshakeCore : public Cores {
  protected:
+  std::uint64_t next_session_ = kSession + 100;
+
   mtlswatch_handshake left_with(int result) {
     leave(result);
     const Records records = take();
@@ -43,6 +47,35 @@ TEST_F(HandshakeCore, what_was_fed_belongs_to_the_next_call_unless_the_thread_we
   receive_outside(9);
   enter(kSession + 1);
   EXPECT_EQ(left_with(-1).cookie, 0u);
+}
+
+TEST_F(HandshakeCore, belongs_to_the_connection_whose_first_bytes_were_fed_to_memory) {
+  const std::string hello = "\x16\x03\x01" + std::string(100, 'h');
+  const std::string http = "GET / HTTP/1.1\r\n\r\n", other = "GET / HTTP/1.0\r\n\r\n";
+  const auto fed = [&](std::string_view first, bool is_tls, std::string_view bytes) {
+    keep_first(7, first, is_tls);
+    receive_outside(7);
+    bytes_fed(bytes);
+    enter(next_session_++);
+    return left_with(-1).cookie;
+  };
+  EXPECT_EQ(fed(hello, true, hello), 7u);
+  EXPECT_EQ(fed(http, false, http), 7u);
+  EXPECT_EQ(fed("\x16\x99" "garbage", false, "\x16\x99" "garbage"), 7u);
+  EXPECT_EQ(fed(http, false, other), 0u);
+  EXPECT_EQ(fed(http, false, http.substr(0, 10)), 0u);
+}
+
+// Beginnings that are alike on many connections, and from which a handshake may still come.
+TEST_F(HandshakeCore, belongs_to_nobody_where_too_little_of_a_hello_was_fed_to_tell_whose_it_is) {
+  const std::string_view beginnings[] = {"\x16\x03\x01", "\x16", "\x80\x40\x01\x03\x01"};
+  for (const std::string_view beginning : beginnings) {
+    keep_first(7, beginning, beginning.size() > 1 && beginning[0] == '\x16');
+    receive_outside(7);
+    bytes_fed(beginning);
+    enter(next_session_++);
+    EXPECT_EQ(left_with(-1).cookie, 0u);
+  }
 }
 
 TEST_F(HandshakeCore, tells_all_that_was_seen_inside_the_call) {

@@ -13,7 +13,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "leaks", "faults", "proxies", "chains", "backends", "accuracy", "attacks", "accidents", "client_ca",
+         "handshakes", "memory", "leaks", "faults", "proxies", "chains", "backends", "accuracy", "attacks", "accidents", "client_ca",
          "metrics", "correlation_ids", "ecs",
          "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "kubernetes", "scenarios", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
@@ -36,7 +36,7 @@ def missing(agent, test, full=False):
             return program
     needed = {"handshakes": OF_PROXIES, "leaks": OF_PROXIES, "proxies": OF_PROXIES, "accuracy": OF_PROXIES,
               "attacks": (*OF_PROXIES, "/usr/bin/socat", "/usr/bin/curl"), "accidents": OF_PROXIES,
-              "chains": OF_CHAINS, "backends": OF_BACKENDS, "outputs": OF_OUTPUTS,
+              "chains": OF_CHAINS, "backends": OF_BACKENDS, "memory": OF_BACKENDS, "outputs": OF_OUTPUTS,
               "alerts": ("/usr/bin/stunnel4",), "blindness": ("/usr/bin/caddy",)}.get(test)
     if needed:
         absent = [file for file in needed if not os.path.exists(file)]

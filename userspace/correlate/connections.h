@@ -70,6 +70,14 @@ struct Connection {
   std::optional<std::uint64_t> first_received_position;  ///< of the first turn that was seen
   std::uint64_t receive_turn_position = 0;
   std::uint64_t receive_turn_ns = 0;
+  /// Of the last received turn, what may be an encrypted request or the end of the handshake.
+  struct Undecided {
+    std::uint64_t time_ns = 0;
+    Actor actor;
+    std::uint64_t position = 0;
+    std::uint64_t turn_ns = 0;
+  };
+  std::optional<Undecided> undecided;
   std::uint64_t asked_turn_ns = 0;  ///< the last received turn that an encrypted request was taken for
   ConnectionId relayed_from = 0;  ///< Connections::relay_of, once found
   bool is_relayed = false;        ///< the reverse: its process does not end the TLS on it, another one does

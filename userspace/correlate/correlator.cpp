@@ -23,8 +23,25 @@ bool is_encrypted_request(Connection& connection, const RequestSeen& event) {
   const Session& session = connection.session;
   const bool hides_handshakes = !session.server_hello || session.server_hello->version >= kTls13;
   const bool is_undecided = event.may_be_handshake && hides_handshakes && session.state != SessionState::kEstablished;
+  if (is_undecided) connection.undecided = Connection::Undecided{event.time_ns, event.actor, event.position, connection.receive_turn_ns};
   if (session.state == SessionState::kFailed || is_undecided) return false;
   return std::exchange(connection.asked_turn_ns, connection.receive_turn_ns) != connection.receive_turn_ns;
+}
+
+/// Of bytes that a backend took for TLS, in vain: no request among them ever reached it.
+bool is_no_tls(const Session& session) { return session.state == SessionState::kFailed && !session.client_hello; }
+
+/// A server that feeds OpenSSL through memory may read the end of a TLS 1.3 handshake and a request in one piece. That data
+/// came out of it then, and no other turn of the client has come since, tells that there was a request.
+std::optional<RequestSeen> request_behind_handshake(Connection& connection, const HandshakeStep& event) {
+  if (event.driver != HandshakeDriver::kRead || event.result <= 0) return std::nullopt;
+  const auto undecided = std::exchange(connection.undecided, std::nullopt);
+  const bool is_latest = undecided && undecided->turn_ns == connection.receive_turn_ns;
+  if (!is_latest || connection.asked_turn_ns == undecided->turn_ns) return std::nullopt;
+  connection.asked_turn_ns = undecided->turn_ns;
+  RequestSeen request{.time_ns = undecided->time_ns, .actor = undecided->actor, .id = event.id, .position = undecided->position};
+  request.head.state = HeadState::kEncrypted;
+  return request;
 }
 
 }  // namespace
@@ -105,13 +122,21 @@ void Correlator::handle(const ServerHelloSeen& event, Findings&) {
 void Correlator::handle(const RequestSeen& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
   if (connection) connections_.touch(*connection, event.actor, event.time_ns);
-  if (event.head.state == HeadState::kEncrypted && !(connection && is_encrypted_request(*connection, event))) return;
+  const bool is_encrypted = event.head.state == HeadState::kEncrypted;
+  if (is_encrypted ? !connection || !is_encrypted_request(*connection, event) : connection && is_no_tls(connection->session)) return;
+  take_request(connection, event, out);
+}
+
+void Correlator::take_request(const Connection* connection, const RequestSeen& event, Findings& out) {
   const std::uint64_t began_ns = connection && connection->receive_turn_ns != 0 ? connection->receive_turn_ns : event.time_ns;
   const bool begins_turn = connection && connection->receive_turn_position == event.position;
   exchanges_.on_request(event, began_ns < last_loss_ns_, begins_turn, out.exchanges);
 }
 
-void Correlator::handle(const ResponseSeen& event, Findings& out) { exchanges_.on_response(event, out.exchanges); }
+void Correlator::handle(const ResponseSeen& event, Findings& out) {
+  const Connection* connection = connections_.find(event.id);
+  if (event.encrypted || !connection || !is_no_tls(connection->session)) exchanges_.on_response(event, out.exchanges);
+}
 
 void Correlator::handle(const HandshakeStep& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
@@ -120,6 +145,8 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
   connections_.touch(*connection, event.actor, event.time_ns);
   const bool was_established = connection->session.state == SessionState::kEstablished;
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
+  if (is_no_tls(connection->session)) exchanges_.forget_plaintext(event.id);
+  if (const auto request = request_behind_handshake(*connection, event)) take_request(connection, *request, out);
   if (was_established || connection->session.state != SessionState::kEstablished) return;
   // The first request may have been read together with the client's last handshake message: no turn of its own tells of it.
   for (std::uint64_t* since_ns : {&connection->first_request_ns, &connection->unanswered_ns}) {

@@ -59,6 +59,7 @@ class Correlator {
   void handle(const Tick& event, Findings& out);
 
   bool listens_on(std::uint32_t pid, const Endpoint& local) const;
+  void take_request(const Connection* connection, const RequestSeen& event, Findings& out);
   void note_receive(Connection& connection, const Turn& event);
   void retry_waiting(ConnectionId upstream, Findings& out);
   void sweep(std::uint64_t now_ns, Findings& out);

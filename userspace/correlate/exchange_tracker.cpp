@@ -85,9 +85,17 @@ void ExchangeTracker::on_response(const ResponseSeen& event, std::vector<Settled
   waiting->facts.status = event.status;
   waiting->facts.response_ns = event.time_ns;
   waiting->deadline_ns = std::min(waiting->deadline_ns, event.time_ns + kAfterResponseNs);
-  if (!waiting->settled) try_settle(event.id, *waiting, false, settled);
+  const bool may_be_an_alert = event.status == 0 && !event.encrypted;  // sent before its handshake is told to have failed
+  if (!waiting->settled && !may_be_an_alert) try_settle(event.id, *waiting, false, settled);
   drop_settled(queue);
   if (queue.empty()) queues_.erase(event.id);
+}
+
+void ExchangeTracker::forget_plaintext(ConnectionId backend_connection) {
+  const auto entry = queues_.find(backend_connection);
+  if (entry == queues_.end()) return;
+  size_ -= std::erase_if(entry->second, [](const Exchange& one) { return one.facts.request.head.state != HeadState::kEncrypted; });
+  if (entry->second.empty()) queues_.erase(entry);
 }
 
 void ExchangeTracker::retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled) {

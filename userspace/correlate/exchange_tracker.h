@@ -31,6 +31,8 @@ class ExchangeTracker {
   /// had read before.
   void on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled);
   void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
+  /// What was received there in the clear was no request after all.
+  void forget_plaintext(ConnectionId backend_connection);
   /// New evidence for whatever this backend connection has under way.
   void retry(ConnectionId backend_connection, std::vector<SettledExchange>& settled);
   /// Likewise for all of them: of an upstream connection not every turn is kept until the deadline.

@@ -181,6 +181,43 @@ def refuse_the_server(context, port):
         return view
 
 
+def ask_in_one_piece(context, port, path):
+    """TLS 1.3: the end of the handshake and a request leave in one segment. The View has the response's status."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with open_tcp("127.0.0.1", port) as sock:
+        view = View(sock.getsockname()[1], port)
+        while view.version is None:
+            try:
+                tls.do_handshake()
+                view.version = tls.version()
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        tls.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        sock.sendall(outgoing.read())
+        answer = _read_until_closed(tls, incoming, sock)
+        view.accepted, view.status = True, int(answer.split()[1])
+        return view
+
+
+def _read_until_closed(tls, incoming, sock):
+    answer = b""
+    while True:
+        try:
+            part = tls.read(65536)
+            if not part:
+                return answer
+            answer += part
+        except ssl.SSLWantReadError:
+            received = sock.recv(65536)
+            if not received:
+                return answer
+            incoming.write(received)
+        except ssl.SSLError:
+            return answer
+
+
 def client_hello(context, server_name="localhost"):
     """The bytes that this context would send first."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -33,13 +33,26 @@ class EncryptedBackend : public testing::Test {
     scene.give(seen);
   }
 
-  void shake_hands() {
+  void step(HandshakeDriver driver, int result, std::optional<int> reason = std::nullopt) {
     HandshakeStep step;
     step.time_ns = ++scene.now_ns;
     step.actor = {kDjango, kDjango};
     step.id = backend;
-    step.result = 1;
+    step.result = result;
+    step.driver = driver;
+    step.reason = reason;
     scene.give(step);
+  }
+
+  void shake_hands() { step(HandshakeDriver::kHandshake, 1); }
+
+  void plaintext(HeadState state) {
+    RequestSeen seen;
+    seen.time_ns = ++scene.now_ns;
+    seen.actor = {kDjango, kDjango};
+    seen.id = backend;
+    seen.head.state = state;
+    scene.give(seen);
   }
 
   Scene scene;
@@ -56,6 +69,60 @@ TEST_F(EncryptedBackend, nothing_of_a_handshake_is_a_request_or_a_response) {
   shake_hands();
   scene.pass(12'000 * kMs);
   EXPECT_TRUE(scene.out.exchanges.empty());
+}
+
+TEST_F(EncryptedBackend, a_request_in_one_piece_with_the_handshakes_end_is_told_once_data_came_out_of_it) {
+  turn(false, 7300);
+  request(7306, true);
+  request(7400, true);
+  shake_hands();
+  step(HandshakeDriver::kRead, 1);
+  step(HandshakeDriver::kRead, 1);
+  response();
+  scene.pass(12'000 * kMs);
+  ASSERT_EQ(scene.out.exchanges.size(), 1u);
+  EXPECT_EQ(scene.settled().request.position, 7400u);
+}
+
+TEST_F(EncryptedBackend, data_that_comes_out_in_a_later_turn_is_that_turns_request) {
+  turn(false, 7300);
+  request(7306, true);
+  shake_hands();
+  turn(true, 1);
+  turn(false, 7400);
+  request(7400);
+  step(HandshakeDriver::kRead, 1);
+  response();
+  scene.pass(12'000 * kMs);
+  EXPECT_EQ(scene.out.exchanges.size(), 1u);
+}
+
+TEST_F(EncryptedBackend, what_failed_as_tls_was_no_request) {
+  for (const HeadState state : {HeadState::kComplete, HeadState::kInvalid}) {
+    plaintext(state);
+    step(HandshakeDriver::kHandshake, -1, 156);  // SSL_R_HTTP_REQUEST
+    scene.give(ResponseSeen{++scene.now_ns, {kDjango, kDjango}, backend, 0, true});  // an alert
+    plaintext(state);
+  }
+  scene.pass(12'000 * kMs);
+  EXPECT_TRUE(scene.out.exchanges.empty());
+}
+
+TEST_F(EncryptedBackend, an_alert_that_is_sent_before_its_handshake_is_told_to_have_failed_is_no_answer) {
+  plaintext(HeadState::kInvalid);
+  scene.give(ResponseSeen{++scene.now_ns, {kDjango, kDjango}, backend, 0, true});
+  step(HandshakeDriver::kHandshake, -1, 267);  // SSL_R_WRONG_VERSION_NUMBER
+  scene.pass(12'000 * kMs);
+  EXPECT_TRUE(scene.out.exchanges.empty());
+}
+
+TEST_F(EncryptedBackend, a_read_that_fails_takes_no_encrypted_request_back) {
+  shake_hands();
+  turn(false, 7300);
+  request(7300);
+  step(HandshakeDriver::kRead, 0, 294);  // SSL_R_UNEXPECTED_EOF_WHILE_READING
+  scene.pass(12'000 * kMs);
+  EXPECT_EQ(scene.out.exchanges.size(), 1u);
 }
 
 TEST_F(EncryptedBackend, before_tls_1_3_application_data_is_a_request_before_the_handshakes_end_is_told) {

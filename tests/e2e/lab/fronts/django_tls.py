@@ -51,7 +51,6 @@ class GunicornTlsAtOnce(GunicornTls):
 class UvicornTls(_DjangoTls):
     name = "uvicorn"
     gives_up = False
-    told_of_noise = False  # fed through memory: only a ClientHello tells whose bytes they are
 
     def _argv(self, door, _project):
         return ["/usr/bin/python3", "-m", "uvicorn", "--host", "127.0.0.1", "--port", door.port, "--lifespan", "off",

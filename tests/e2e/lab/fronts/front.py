@@ -64,7 +64,6 @@ class Front:
     trusted = True  # a front by discovery, whose word about a client is taken
     untold = ()  # "VERSION COLUMN" of the matrix: whose session it is, is not seen
     gives_up = True  # on a client that falls silent
-    told_of_noise = True  # what is no TLS at all is a handshake, and has its event
     old_protocol_reasons = ("unsupported_protocol",)
     refuses_after_handshake = False  # where TLS is lenient there may be no HTTP to refuse with: it hangs up
 

@@ -11,7 +11,7 @@ from lab.fronts.front import Front, Seen, plain_serial
 _PROGRAM = Path(__file__).parent / "node_proxy.js"
 # Names that node gives to X509_V_ERR_*.
 _CODES = {"": 0, "CERT_HAS_EXPIRED": 10, "DEPTH_ZERO_SELF_SIGNED_CERT": 18, "SELF_SIGNED_CERT_IN_CHAIN": 19,
-          "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": 20, "UNABLE_TO_VERIFY_LEAF_SIGNATURE": 21}
+          "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": 20, "UNABLE_TO_VERIFY_LEAF_SIGNATURE": 21, "CERT_REVOKED": 23}
 
 
 class Node(Front):
@@ -20,7 +20,6 @@ class Node(Front):
     name = "node"
     lenient = True
     trusted = False  # an interpreter
-    told_of_noise = False
     untold = ("TLSv1.2 id, no tickets",)  # brought back by the program, outside of any handshake call
     never_resumed = ("TLSv1.2 id", "TLSv1.3 stateful")  # without tickets only TLS 1.2, and only by the program's own cache
 
@@ -29,7 +28,8 @@ class Node(Front):
         configuration = self.directory / "node.json"
         configuration.write_text(json.dumps({
             "server_port": int(server.rpartition(":")[2]), "certificate": str(pki.server_certificate_file),
-            "key": str(pki.server_key_file), "client_ca": str(pki.client_ca_file), "doors": list(map(asdict, self.doors))}))
+            "key": str(pki.server_key_file), "client_ca": str(pki.client_ca_file), "client_crl": str(pki.client_crl_file),
+            "doors": list(map(asdict, self.doors))}))
         self.start([shutil.which("node"), _PROGRAM, configuration])
 
     def seen(self):

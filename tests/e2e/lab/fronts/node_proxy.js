@@ -12,7 +12,7 @@ const agent = new http.Agent({ keepAlive: true });
 function forward(door, request, response) {
   const socket = request.socket;
   const sent = door.mode && Object.keys(socket.getPeerCertificate()).length > 0;
-  const refused = (door.mode === 'required' && !socket.authorized) || (door.mode === 'optional' && sent && !socket.authorized);
+  const refused = (['required', 'revoking'].includes(door.mode) && !socket.authorized) || (door.mode === 'optional' && sent && !socket.authorized);
   if (refused) return response.writeHead(403, { 'Content-Length': 0 }).end();
   const options = { host: '127.0.0.1', port: given.server_port, method: request.method, path: request.url,
                     headers: request.headers, agent };
@@ -35,7 +35,8 @@ function open(door) {
   const listener = (request, response) => forward(door, request, response);
   if (!door.mode) return http.createServer(listener).listen(door.port, '127.0.0.1');
   const server = https.createServer({ cert: fs.readFileSync(given.certificate), key: fs.readFileSync(given.key),
-    ca: fs.readFileSync(given.client_ca), requestCert: door.mode !== 'none', rejectUnauthorized: false,
+    ca: fs.readFileSync(given.client_ca), crl: door.mode === 'revoking' ? fs.readFileSync(given.client_crl) : undefined,
+    requestCert: door.mode !== 'none', rejectUnauthorized: false,
     minVersion: 'TLSv1.2', handshakeTimeout: 2000, sessionIdContext: `door${door.port}`,
     secureOptions: door.sessions === 'tickets' ? 0 : crypto.constants.SSL_OP_NO_TICKET }, listener);
   const sessions = new Map();
