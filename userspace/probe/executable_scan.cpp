@@ -100,7 +100,7 @@ Result<EmbeddedTls> find_embedded_tls(const std::string& path) {
     return has_tls ? EmbeddedTls::kGo : EmbeddedTls::kNone;
   }
   const Section* constants = named(*sections, ".rodata");
-  if (contains(fd.get(), constants, {"(compatible; BoringSSL)", "/boringssl/src/"})) return EmbeddedTls::kBoringssl;
+  if (contains(fd.get(), constants, {"(compatible; BoringSSL)", "/boringssl/src/", "/boringssl/ssl/"})) return EmbeddedTls::kBoringssl;
   static constexpr std::string_view kHandshake("\0SSL_do_handshake\0", 18);
   for (const char* table : {".dynstr", ".strtab"}) {
     if (contains(fd.get(), named(*sections, table), {kHandshake})) return EmbeddedTls::kOpenssl;

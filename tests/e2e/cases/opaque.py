@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fronts whose TLS cannot be seen into: Go's, and OpenSSL linked in without names. What comes through them is unknown, for
+"""Fronts whose TLS cannot be seen into: Go's, BoringSSL, rustls, and OpenSSL linked in without names. What comes through them is unknown, for
 that reason and no other, whoever runs them. And one that loads libssl long after it began to listen: seen from then on."""
 
 import os
@@ -9,16 +9,20 @@ from pathlib import Path
 
 from lab.agent import configuration
 from lab.check import get, of_dataset
+from lab.debian_release import CannotFetch
 from lab.front_traffic import FrontVisitor
 from lab.fronts.caddy import Caddy
 from lab.fronts.front import Door
 from lab.fronts.late_front import LateFront
 from lab.fronts.node_front import Node
+from lab.fronts.web_runtime import Bun, Deno
 from lab.host import wait_until
 from lab.laboratory import wait_for_requests
 from lab.truth import Ledger
 
 UNSUPPORTED = ("unknown", "unsupported_tls_library")
+# Words of the reasons.
+LIBRARIES = {"caddy": "crypto/tls", "caddy-of-nobody": "crypto/tls", "node-nameless": "linked in", "bun": "BoringSSL", "deno": "rustls"}
 NAMED = b"\0tls_process_client_certificate\0"
 
 
@@ -32,6 +36,23 @@ class NamelessNode(Node):
         subprocess.run(["strip", "-s", "-o", program, argv[0]], check=True)
         program.write_bytes(program.read_bytes().replace(NAMED, NAMED.replace(b"tls", b"xls")))
         super().start([program, *argv[1:]], environment)
+
+
+def _fetched(lab, kind, doors, server):
+    """The front, if its program is to be had."""
+    try:
+        return [lab.front(kind, doors, server)]
+    except CannotFetch as error:
+        print(f"SKIP: {kind.name}: {error}")
+        return []
+
+
+def _check_library(events, front, library, score):
+    """targets and agent-coverage say which library it is, and that it cannot be seen into."""
+    executable = os.readlink(f"/proc/{front.child.pid}/exe")
+    told = {(process.get("tls_coverage"), library in (process.get("tls_coverage_reason") or "")) for event in events
+            for process in get(event, "mtlswatch.agent.processes") or () if process.get("executable") == executable}
+    score.check(f"{front.name} is said to have {library}", told == {("blind", True)}, told)
 
 
 def _has_static_node():
@@ -96,7 +117,8 @@ def run(lab, score):
     server = f"127.0.0.1:{shop.port}"
     doors = lambda: [Door("required"), Door("optional")]  # noqa: E731
     opaque = [lab.front(Caddy, doors(), server), lab.front(Caddy, doors(), server, as_nobody=True),
-              *([lab.front(NamelessNode, doors(), server)] if _has_static_node() else [])]
+              *([lab.front(NamelessNode, doors(), server)] if _has_static_node() else []),
+              *_fetched(lab, Bun, doors(), server), *_fetched(lab, Deno, [Door("none")], server)]
     late = lab.front(LateFront, [Door("optional")], server)
     python = {"executable": os.path.realpath("/usr/bin/python3"), "uid": 0}
     agent = lab.agent(configuration([{"name": "shop", "listen": [server]}], fronts=[python]))
@@ -105,5 +127,7 @@ def run(lab, score):
         _visit_opaque(FrontVisitor(lab.pki, ledger, front))
     if agent.runs:
         wait_for_requests(agent, ledger)
+        for front in opaque:
+            _check_library(agent.events, front, LIBRARIES[front.name], score)
         _check_named(agent, ledger, {front.name: os.readlink(f"/proc/{front.child.pid}/exe") for front in opaque}, score)
     lab.verify(ledger, agent, "opaque")

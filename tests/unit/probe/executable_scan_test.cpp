@@ -67,6 +67,7 @@ TEST_F(ExecutableScan, tells_the_implementations_apart) {
   EXPECT_EQ(*scan(elf_file({{".strtab", std::string("\0my_SSL_do_handshake_2\0", 23)}})), EmbeddedTls::kNone);
   EXPECT_EQ(*scan(elf_file({{".strtab", kOpensslNames}, {".rodata", "OpenSSL 1.1.1 (compatible; BoringSSL)"}})),
             EmbeddedTls::kBoringssl);
+  EXPECT_EQ(*scan(elf_file({{".rodata", "../../vendor/boringssl/ssl/ssl_cert.cc"}})), EmbeddedTls::kBoringssl);  // bun
   EXPECT_EQ(*scan(elf_file({{".strtab", kOpensslNames}, {".rodata", "no BoringSSL here"}})), EmbeddedTls::kOpenssl);
   EXPECT_EQ(*scan(elf_file({{".rodata", "registry/src/x/rustls-0.21.7/src/conn.rs"}})), EmbeddedTls::kRustls);
 }
