@@ -70,11 +70,11 @@ def _check_coverage(lab, agent, score):
                     library.get("build_id"), library)
         score.check(f"{release}: nothing is missing", library.get("tls_coverage") == "attached", library)
     hidden = covered["hidden"]
-    places = {probe["symbol"]: probe["placement"] for probe in hidden.get("probes", ()) if "placement" in probe}
+    places = {(probe["symbol"], probe["placement"]) for probe in hidden.get("probes", ())
+              if "placement" in probe and probe["symbol"] in HIDDEN}
     score.check("functions whose calls cannot be found are probed where they are defined", places == {
-        "SSL_do_handshake": "function return", "d2i_X509": "function entry", "X509_STORE_CTX_get_error": "function return",
-        "ERR_vset_error": "function entry"} | {name: places.get(name) for name in places if name not in (*HIDDEN, "SSL_do_handshake")},
-                places)
+        ("d2i_X509", "function entry"), ("X509_STORE_CTX_get_error", "function entry"),
+        ("X509_STORE_CTX_get_error", "function return"), ("ERR_vset_error", "function entry")}, places)
     score.check("and that this costs more is told", "libcrypto" in hidden.get("cost", ""), hidden)
 
 
