@@ -14,7 +14,7 @@ from lab.fronts.nginx_front import NginxFront
 from lab.fronts.node_front import Node
 from lab.fronts.stunnel import Stunnel
 from lab.handshake_matrix import break_handshakes, resumption_of_verified, visit
-from lab.handshake_truth import check_ground, count_events, judge, judge_requests, print_summary, print_table
+from lab.handshake_truth import check_depths, check_ground, count_events, judge, judge_requests, print_summary, print_table
 from lab.laboratory import print_losses
 
 EVENTS_TIMEOUT_S = 5
@@ -61,6 +61,7 @@ def run(lab, score):
     cells = _on_all(lambda front: visit(front, lab.pki), fronts)
     broken = _on_all(lambda front: break_handshakes(front, lab.pki), [front for front in fronts if front.door("optional")])
     check_ground(cells + broken, fronts, score)
+    check_depths(fronts, score)
     _check_resumption(cells, fronts, score)
     if not agent.runs:
         print(f"      {len(cells)} + {len(broken)} handshakes, not judged: no agent")

@@ -61,7 +61,7 @@ def check_handshake_judge(alice, score):
 
 class _Log:
     """A front's log that says what it is told to."""
-    name, logs_facts, logs_depth, refuses_after_handshake = "x", True, False, False
+    name, logs_facts, refuses_after_handshake = "x", True, False
 
     def __init__(self, seen):
         self._seen = seen
