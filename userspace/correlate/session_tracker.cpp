@@ -87,6 +87,7 @@ void SessionTracker::on_client_hello(Connection& connection, const ClientHelloSe
 
 void SessionTracker::on_server_hello(Connection& connection, const ServerHelloSeen& event) {
   std::optional<ServerHello>& known = connection.session.server_hello;
+  connection.session.retried |= event.hello.is_retry_request;
   if (known && !known->is_retry_request) return;
   known = event.hello;
   connection.server_hello_ns = event.time_ns;

@@ -69,6 +69,7 @@ struct Session {
   /// The client was asked again after the handshake (TLS 1.3 post-handshake authentication, renegotiation): what stood before
   /// then is not known any more. 0: it was not.
   std::uint64_t reauthenticated_ns = 0;
+  bool retried = false;  ///< a HelloRetryRequest came: the second hello, which is not read, may name another server
   std::optional<int> failure_reason;  ///< SSL_R_*
   CertificateChain chain;
   bool has_whole_chain = false;       ///< chain is all that the client sent

@@ -224,7 +224,7 @@ Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) 
 // authorities (CVE-2025-23419). A client that names none now may have reached any of them.
 std::optional<Reason> Judge::of_names(const Session& session) {
   if (session.resumed != true || session.original_server_name.empty()) return std::nullopt;
-  if (!session.client_hello || session.client_hello->server_name.empty()) return Reason::kUnboundSession;
+  if (!session.client_hello || session.client_hello->server_name.empty() || session.retried) return Reason::kUnboundSession;
   if (session.client_hello->server_name == session.original_server_name) return std::nullopt;
   return Reason::kResumedUnderOtherName;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests that came before the client had proved anything in this handshake (RFC 8446 section 8).
+// What a session says of the requests that came through it.
 #include <gtest/gtest.h>
 
 #include "userspace/policy/judge.h"
@@ -7,10 +7,10 @@
 namespace mtlswatch {
 namespace {
 
-/// Alice resumed her session; the handshake ended at 100 ns, the request was read at 50 ns.
-class EarlyData : public testing::Test {
+/// Alice's session; the handshake ended at 100 ns, the request was read at 150 ns.
+class SessionVerdict : public testing::Test {
  protected:
-  EarlyData() {
+  SessionVerdict() {
     Certificate alice;
     alice.parsed = true;
     session.state = SessionState::kEstablished;
@@ -18,7 +18,7 @@ class EarlyData : public testing::Test {
     session.verify_code = 0;
     session.chain = {alice};
     session.finished_ns = 100;
-    session.client_hello.emplace().has_early_data = true;
+    session.client_hello.emplace();
   }
 
   Reason reason() const {
@@ -39,8 +39,40 @@ class EarlyData : public testing::Test {
   }
 
   Session session;
-  std::uint64_t request_ns = 50;
+  std::uint64_t request_ns = 150;
 };
+
+/// Requests that came before the client had proved anything in this handshake (RFC 8446 section 8).
+class EarlyData : public SessionVerdict {
+ protected:
+  EarlyData() {
+    session.client_hello->has_early_data = true;
+    request_ns = 50;
+  }
+};
+
+/// A session that was made for one server name, and may be used under another.
+class ResumedSession : public SessionVerdict {
+ protected:
+  ResumedSession() {
+    session.resumed = true;
+    session.original_server_name = session.client_hello->server_name = "shop";
+  }
+};
+
+TEST_F(ResumedSession, counts_under_the_name_that_it_was_made_for) {
+  EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
+  session.client_hello->server_name = "till";
+  EXPECT_EQ(reason(), Reason::kResumedUnderOtherName);
+}
+
+TEST_F(ResumedSession, may_be_used_under_any_name_where_the_client_names_none_or_could_change_it) {
+  session.retried = true;
+  EXPECT_EQ(reason(), Reason::kUnboundSession);
+  session.retried = false;
+  session.client_hello->server_name.clear();
+  EXPECT_EQ(reason(), Reason::kUnboundSession);
+}
 
 TEST_F(EarlyData, counts_only_once_its_handshake_has_finished) {
   EXPECT_EQ(reason(), Reason::kEarlyData);
