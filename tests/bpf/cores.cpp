@@ -57,6 +57,16 @@ void Cores::enter(std::uint64_t ssl) { run(skeleton_->progs.run_enter_handshake,
 
 void Cores::leave(int result) { run(skeleton_->progs.run_leave_handshake, {static_cast<std::uint64_t>(result)}); }
 
+mtlswatch_handshake Cores::left_with(int result) {
+  leave(result);
+  const Records records = take();
+  EXPECT_EQ(records.size(), 1u);
+  if (records.empty()) return {};
+  EXPECT_EQ(records[0].kind(), static_cast<std::uint32_t>(MTLSWATCH_KIND_HANDSHAKE));
+  EXPECT_EQ(records[0].bytes().size(), sizeof(mtlswatch_handshake));
+  return records[0].as<mtlswatch_handshake>();
+}
+
 void Cores::feed(std::uint64_t cookie) { run(skeleton_->progs.run_feed, {cookie}); }
 
 void Cores::keep_first(std::uint64_t cookie, std::string_view bytes, bool is_tls) {

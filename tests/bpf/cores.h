@@ -28,6 +28,8 @@ class Cores : public testing::Test {
   void observe();
   void enter(std::uint64_t ssl = kSession);
   void leave(int result);
+  /// The same; the only record that it makes. A failure if that is another one.
+  mtlswatch_handshake left_with(int result);
   /// A connection's ClientHello was handed to memory that an SSL object reads from.
   void feed(std::uint64_t cookie);
   /// The first bytes of a connection were received; bytes were handed to memory.

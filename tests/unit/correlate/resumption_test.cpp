@@ -99,7 +99,6 @@ TEST(Resumption, of_several_offered_sessions_the_last_one_is_it) {
   answer(scene, id, true);
   scene.finish_handshake(id, 0, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(0).session.presented, false);
-  EXPECT_TRUE(scene.out.handshakes.at(0).session.retried) << "its second hello may have named another server";
 }
 
 TEST(Resumption, a_session_that_could_not_be_read_to_its_end_is_unknown) {
@@ -133,6 +132,7 @@ TEST(Resumption, what_is_offered_after_a_retry_request_counts) {
   answer(scene, id, true);
   scene.finish_handshake(id, 0, std::nullopt);
   EXPECT_EQ(scene.out.handshakes.at(0).session.presented, false);
+  EXPECT_TRUE(scene.out.handshakes.at(0).session.retried) << "its second hello may have named another server";
 }
 
 TEST(Resumption, the_in_process_cache_is_followed_by_address) {

@@ -120,14 +120,6 @@ TEST_F(JudgeTest, what_the_session_lacks_is_told_apart) {
   EXPECT_EQ(reason(through_front(plaintext_origin())), Reason::kPlaintextIngress);
 }
 
-TEST_F(JudgeTest, an_identity_that_may_have_changed_after_the_handshake_is_neither_believed_nor_accused) {
-  Origin origin = verified_origin();
-  origin.identity_may_have_changed = true;
-  EXPECT_EQ(reason(through_front(origin)), Reason::kUnboundSession);
-  origin.session.presented = false;
-  EXPECT_EQ(reason(through_front(origin)), Reason::kUnboundSession);
-}
-
 TEST_F(JudgeTest, a_session_that_was_not_seen_is_never_a_bypass) {
   Origin origin = verified_origin();
   origin.session = {};

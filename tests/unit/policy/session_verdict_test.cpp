@@ -23,6 +23,7 @@ class SessionVerdict : public testing::Test {
 
   Reason reason() const {
     Origin origin;
+    origin.identity_may_have_changed = identity_may_have_changed;
     origin.process.front = true;
     origin.first_bytes = FirstBytes::kTls;
     origin.session = session;
@@ -40,7 +41,15 @@ class SessionVerdict : public testing::Test {
 
   Session session;
   std::uint64_t request_ns = 150;
+  bool identity_may_have_changed = false;  ///< after the handshake
 };
+
+TEST_F(SessionVerdict, neither_believes_nor_accuses_where_the_identity_may_have_changed) {
+  identity_may_have_changed = true;
+  EXPECT_EQ(reason(), Reason::kUnboundSession);
+  session.presented = false;
+  EXPECT_EQ(reason(), Reason::kUnboundSession);
+}
 
 /// Requests that came before the client had proved anything in this handshake (RFC 8446 section 8).
 class EarlyData : public SessionVerdict {
