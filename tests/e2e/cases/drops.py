@@ -24,7 +24,8 @@ class Scene:
         self.lab, self.score, self.ledger = lab, score, Ledger()
         self.shop = lab.gunicorn()
         way = Upstream("tcp", f"127.0.0.1:{self.shop.port}")
-        self.strict, self.optional, self.plain = doors = [Listener(way, verify) for verify in ("on", "optional", None)]
+        # What fails has no truth, and client ports come again: it has a listener of its own.
+        self.strict, self.optional, self.plain, self.failing = doors = [Listener(way, verify) for verify in ("on", "optional", None, "on")]
         self.nginx = lab.nginx(doors)
         self.agent = lab.agent(configuration([{"name": NAME, "listen": self.shop.listen()}], rules=RULES))
 
@@ -76,7 +77,7 @@ def run(lab, score):
             ("certificates expired", lambda: scene.ask(scene.strict, "expired", "expired")),
             ("the proxy takes requests without TLS", lambda: scene.ask(scene.plain, "nobody", "plaintext")),
             ("the proxy forwards clients without a verified certificate", lambda: scene.ask(scene.optional, "nobody", "optional")),
-            ("handshakes fail", lambda: fail_handshakes(scene.strict, 4))):
+            ("handshakes fail", lambda: fail_handshakes(scene.failing, 4))):
         scene.check_drop(cause, act)
         scene.recover()
     lab.check_ground(scene.ledger)
