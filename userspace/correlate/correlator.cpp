@@ -148,6 +148,7 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
   if (is_no_tls(connection->session)) exchanges_.forget_plaintext(event.id);
   if (const auto request = request_behind_handshake(*connection, event)) take_request(connection, *request, out);
   if (was_established || connection->session.state != SessionState::kEstablished) return;
+  witnesses_.on_established(*connection);
   // The first request may have been read together with the client's last handshake message: no turn of its own tells of it.
   for (std::uint64_t* since_ns : {&connection->first_request_ns, &connection->unanswered_ns}) {
     if (*since_ns == 0) *since_ns = event.time_ns;

@@ -88,6 +88,12 @@ void Witnesses::forget(std::uint32_t pid) {
   needs_.erase(pid);
 }
 
+// It takes a moment to switch a witness on.
+void Witnesses::on_established(const Connection& ingress) {
+  const bool may_need = processes_.find(ingress.owner_pid).known_proxy == "nginx" && may_speak_http2(ingress);
+  if (may_need) needs_[ingress.owner_pid] = ingress.session.finished_ns;
+}
+
 void Witnesses::sweep(std::uint64_t now_ns) {
   ties_.sweep(now_ns);
   std::erase_if(needs_, [now_ns](const auto& item) { return now_ns > item.second + kNeedNs; });
@@ -110,7 +116,7 @@ const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
   return fits ? connection : nullptr;
 }
 
-bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const {
+bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except, bool counts_http2) const {
   const bool over = is_over(upstream, turn);
   const auto& all = connections_.ingress_of(upstream.owner_pid);
   return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
@@ -118,7 +124,7 @@ bool Witnesses::other_may_be_answered(const Connection& upstream, const Upstream
     if (!other || id == except || (other->closed_ns != 0 && other->closed_ns < turn.time_ns)) return false;
     const bool asked_before = other->first_request_ns != 0 && other->first_request_ns <= turn.time_ns;
     const bool withholds_reads =
-        other->blocked || other->last_blocked_ns >= turn.time_ns || (asked_before && may_speak_http2(*other));
+        other->blocked || other->last_blocked_ns >= turn.time_ns || (counts_http2 && asked_before && may_speak_http2(*other));
     const bool still_waits = other->unanswered_ns != 0 && other->unanswered_ns <= turn.time_ns;
     return withholds_reads || (!over && still_waits);
   });
@@ -203,7 +209,7 @@ WitnessAnswer Witnesses::answer_of_sockets(const Connection& upstream, const Ups
   const bool over = is_over(upstream, turn);
   if (!over && !is_final) return {Kind::kPending, 0, 0, "none"};
   if (!over && !answered->begins_answer) return {};
-  if (other_may_be_answered(upstream, turn, answered->id)) return {};
+  if (other_may_be_answered(upstream, turn, answered->id, !agree)) return {};
   return {Kind::kExact, answered->id, answered->position, "response"};
 }
 

@@ -7,7 +7,7 @@ from lab.alerts import NAME, alerts_of, fail_handshakes, go_on
 from lab.host import wait_until
 from lab.nginx import Listener, Upstream
 from lab.traffic import Browser, browse, browse_direct
-from lab.truth import Ledger
+from lab.truth import OF_NO_TRUTH, Ledger
 
 RULE = "MTLS-1007"
 WINDOW_S = 1
@@ -24,8 +24,7 @@ class Scene:
         self.lab, self.score, self.ledger = lab, score, Ledger()
         self.shop = lab.gunicorn()
         way = Upstream("tcp", f"127.0.0.1:{self.shop.port}")
-        # What fails has no truth, and client ports come again: it has a listener of its own.
-        self.strict, self.optional, self.plain, self.failing = doors = [Listener(way, verify) for verify in ("on", "optional", None, "on")]
+        self.strict, self.optional, self.plain = doors = [Listener(way, verify) for verify in ("on", "optional", None)]
         self.nginx = lab.nginx(doors)
         self.agent = lab.agent(configuration([{"name": NAME, "listen": self.shop.listen()}], rules=RULES))
 
@@ -77,7 +76,7 @@ def run(lab, score):
             ("certificates expired", lambda: scene.ask(scene.strict, "expired", "expired")),
             ("the proxy takes requests without TLS", lambda: scene.ask(scene.plain, "nobody", "plaintext")),
             ("the proxy forwards clients without a verified certificate", lambda: scene.ask(scene.optional, "nobody", "optional")),
-            ("handshakes fail", lambda: fail_handshakes(scene.failing, 4))):
+            ("handshakes fail", lambda: fail_handshakes(scene.strict, 4, come_from=OF_NO_TRUTH))):
         scene.check_drop(cause, act)
         scene.recover()
     lab.check_ground(scene.ledger)

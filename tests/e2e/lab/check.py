@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from lab.django_server import READY_PATH
+from lab.truth import OF_NO_TRUTH
 
 KINDS = ("right", "blind", "wrong", "missing", "duplicate")
 EXAMPLES_PER_KIND = 4
@@ -149,6 +150,8 @@ def judge_handshakes(truths, events):
     """One event a handshake of the laboratory's clients. (Handshakes of others on this host have no truth.)"""
     findings, by_key = Findings(), defaultdict(list)
     for event in of_dataset(events, "mtlswatch.handshake"):
+        if get(event, "source.ip") == OF_NO_TRUTH:
+            continue
         by_key[get(event, "source.port"), get(event, "destination.port")].append(event)
     expected_at = Counter(map(_handshake_key, truths))  # a client port may come again later
     for truth in truths:

@@ -50,6 +50,9 @@ class Truth:
         return self.certificate if self.expected in _REASONS_WITH_CERTIFICATE else None
 
 
+OF_NO_TRUTH = "127.0.0.3"  # handshakes of clients at this address are in no ledger, and client ports come again
+
+
 @dataclass
 class HandshakeTruth:
     """One TLS handshake of a client with nginx."""

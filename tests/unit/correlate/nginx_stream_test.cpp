@@ -55,6 +55,8 @@ TEST_F(StreamsOfNginx, are_not_believed_before_they_have_agreed_with_the_sockets
 }
 
 TEST_F(StreamsOfNginx, are_wanted_for_a_while_where_clients_speak_http2) {
+  EXPECT_EQ(scene.correlator.in_need_of_witness(), std::set{kNginx}) << "since they shook hands";
+  scene.pass(Witnesses::kNeedNs + 1'100 * kMs);
   EXPECT_TRUE(scene.correlator.in_need_of_witness().empty());
   ask(5000, true);
   EXPECT_EQ(scene.correlator.in_need_of_witness(), std::set{kNginx});
