@@ -86,6 +86,20 @@ static __always_inline __u32 status_bytes(const struct user_buffer *buffer, __u3
 	return moved < MTLSWATCH_STATUS_BYTES ? moved : MTLSWATCH_STATUS_BYTES;
 }
 
+/* Sends of a server: its ServerHello, and no more. */
+static __always_inline __u32 hello_bytes(struct connection_state *state, struct user_buffer *buffer, __u32 moved)
+{
+	__u32 wanted;
+	if (!moved || !(state->awaits_server_hello || state->send_budget))
+		return 0;
+	user_buffer_of_current(buffer);
+	if (state->awaits_server_hello)
+		begin_server_hello(state, buffer);
+	wanted = moved < state->send_budget ? moved : state->send_budget;
+	state->send_budget -= wanted;
+	return wanted < buffer->contiguous_bytes ? wanted : buffer->contiguous_bytes;
+}
+
 static __always_inline __u32 as_server(__u32 process)
 {
 	return (process & ~MTLSWATCH_OBSERVED_BACKEND) | MTLSWATCH_OBSERVED_SERVER;
@@ -154,15 +168,7 @@ static __always_inline void follow_send(struct sock *sk, int result, __u32 proce
 	} else {
 		part.flags |= state->encrypted ? MTLSWATCH_IO_BACKEND : 0;
 		tell |= take_witness(&part, state, thread) && moved;
-		if (moved && (state->awaits_server_hello || state->send_budget)) {
-			user_buffer_of_current(&buffer);
-			if (state->awaits_server_hello)
-				begin_server_hello(state, &buffer);
-			wanted = moved < state->send_budget ? moved : state->send_budget;
-			state->send_budget -= wanted;
-			if (wanted > buffer.contiguous_bytes)
-				wanted = buffer.contiguous_bytes;
-		}
+		wanted = hello_bytes(state, &buffer, moved);
 	}
 	if (thread && thread->handshake_cookie == state->cookie)
 		thread->handshake_answered = has_answered(state);

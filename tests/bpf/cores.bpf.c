@@ -147,6 +147,12 @@ int BPF_PROG(run_emit_message, __u64 user_data, __u64 wanted, __u64 length, __u6
 	return 0;
 }
 
+SEC("raw_tp")
+int BPF_PROG(run_waiting_bytes)
+{
+	return bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA);
+}
+
 /* The system call that runs this is bpf(2): none that moves a message. Returns what was found, which should be nothing. */
 SEC("raw_tp")
 int BPF_PROG(run_user_message)

@@ -119,6 +119,8 @@ void Cores::message(const void* data, std::uint64_t wanted, std::uint64_t length
 
 void Cores::reserved_record() { run(skeleton_->progs.run_reserve_record, {}); }
 
+std::uint32_t Cores::waiting_bytes() { return run(skeleton_->progs.run_waiting_bytes, {}); }
+
 std::uint32_t Cores::user_message() { return run(skeleton_->progs.run_user_message, {}); }
 
 mtlswatch_record_counter Cores::count(mtlswatch_kind kind) const {

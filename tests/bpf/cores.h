@@ -53,6 +53,8 @@ class Cores : public testing::Test {
   void message(const void* data, std::uint64_t wanted, std::uint64_t length, std::uint64_t position = 0);
   /// A connection record without any of its facts.
   void reserved_record();
+  /// Of records that nobody has taken out of the ring.
+  std::uint32_t waiting_bytes();
   /// What the program that looks for the current system call's buffer returns.
   std::uint32_t user_message();
 

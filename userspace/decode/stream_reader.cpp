@@ -88,11 +88,7 @@ void StreamReader::read_encrypted(ConnectionState& connection, const mtlswatch_i
   std::vector<EncryptedRequest> requests;
   connection.encrypted->feed(piece, requests, mask);
   for (const EncryptedRequest& request : requests) {
-    RequestSeen seen;
-    seen.time_ns = request.time_ns;
-    seen.actor = actor;
-    seen.id = io.cookie;
-    seen.position = request.position;
+    RequestSeen seen{.time_ns = request.time_ns, .actor = actor, .id = io.cookie, .position = request.position};
     seen.may_be_handshake = request.may_be_handshake;
     seen.head.state = HeadState::kEncrypted;
     out.emplace_back(std::move(seen));

@@ -23,10 +23,10 @@ struct BackendMatch {
   std::string cgroup;        ///< glob
   std::optional<std::uint32_t> uid;
   // Of the pod that it runs in, as the Kubernetes API tells.
-  std::string pod_namespace;
-  std::string container;  ///< its name in the pod
-  std::map<std::string, std::string> pod_labels;
-  std::map<std::string, std::string> pod_annotations;
+  std::string pod_namespace{};
+  std::string container{};  ///< its name in the pod
+  std::map<std::string, std::string> pod_labels{};
+  std::map<std::string, std::string> pod_annotations{};
 
   bool asks_for_a_pod() const {
     return !pod_namespace.empty() || !container.empty() || !pod_labels.empty() || !pod_annotations.empty();

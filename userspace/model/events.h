@@ -110,7 +110,7 @@ struct RequestSeen {
   bool relative_position = false;
   /// Of an encrypted head: it may be the client's last handshake message instead. One is told for each turn of the client.
   bool may_be_handshake = false;
-  RequestHead head;
+  RequestHead head{};
 };
 
 /// A protected backend has sent a status line that is not 1xx. status is 0 when the bytes are no HTTP response.

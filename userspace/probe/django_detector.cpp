@@ -6,6 +6,7 @@
 #include <cctype>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "userspace/probe/process_view.h"
 
@@ -64,6 +65,14 @@ struct NamedClue {
   std::string backend;
 };
 
+NamedClue named_clue(int score, std::string reason, std::string backend) {
+  NamedClue named;
+  named.clue.score = score;
+  named.clue.reason = std::move(reason);
+  named.backend = std::move(backend);
+  return named;
+}
+
 std::string first_component(const std::string& module) { return module.substr(0, module.find('.')); }
 
 std::optional<NamedClue> server_clue(const Words& words) {
@@ -71,7 +80,7 @@ std::optional<NamedClue> server_clue(const Words& words) {
   for (std::size_t index = program_index(words) + 1; index < words.size(); ++index) {
     const std::string module = django_module(words[index]);
     if (module.empty()) continue;
-    return NamedClue{{3, program_name(words) + " serves " + module}, first_component(module)};
+    return named_clue(3, program_name(words) + " serves " + module, first_component(module));
   }
   return std::nullopt;
 }
@@ -82,7 +91,7 @@ std::optional<NamedClue> runserver_clue(const Words& words) {
   const std::string program = base_name(words[index]);
   if (program != "manage.py" && !program.starts_with("django-admin") && program != "django") return std::nullopt;
   if (!words[index + 1].starts_with("runserver")) return std::nullopt;
-  return NamedClue{{3, program + " " + words[index + 1]}, ""};
+  return named_clue(3, program + " " + words[index + 1], "");
 }
 
 std::optional<NamedClue> command_clue(const std::string& command_line) {
@@ -113,10 +122,10 @@ std::optional<NamedClue> ini_clue(const ProcReader& reader, const DjangoCandidat
         separated.begin(), separated.end(), [](char c) { return c == '\n' || c == '\r' || c == '='; }, ' ');
     for (const std::string& part : split_words(separated)) {
       const std::string module = django_module(part);
-      if (!module.empty()) return NamedClue{{3, base_name(path) + " names " + module}, first_component(module)};
+      if (!module.empty()) return named_clue(3, base_name(path) + " names " + module, first_component(module));
     }
     if (text->find(kSettings) != std::string::npos)
-      return NamedClue{{3, base_name(path) + " sets " + std::string(kSettings)}, ""};
+      return named_clue(3, base_name(path) + " sets " + std::string(kSettings), "");
   }
   return std::nullopt;
 }
@@ -124,13 +133,13 @@ std::optional<NamedClue> ini_clue(const ProcReader& reader, const DjangoCandidat
 std::optional<NamedClue> environment_clue(const ProcReader& reader, std::uint32_t pid) {
   const auto settings = reader.environment_variable(pid, std::string(kSettings));
   if (!settings || settings->empty()) return std::nullopt;
-  return NamedClue{{4, std::string(kSettings) + "=" + settings->substr(0, 100)}, first_component(*settings)};
+  return named_clue(4, std::string(kSettings) + "=" + settings->substr(0, 100), first_component(*settings));
 }
 
 std::optional<NamedClue> manage_clue(const ProcReader& reader, std::uint32_t pid) {
   const auto text = ProcessView(reader.path(pid, "cwd")).read("manage.py", kManageBytes);
   if (!text || text->find(kSettings) == std::string::npos) return std::nullopt;
-  return NamedClue{{3, "manage.py in its working directory names " + std::string(kSettings)}, ""};
+  return named_clue(3, "manage.py in its working directory names " + std::string(kSettings), "");
 }
 
 bool has_django(const ProcessView& root, const std::string& prefix) {
@@ -157,7 +166,7 @@ std::optional<NamedClue> package_clue(const ProcReader& reader, const DjangoCand
   }
   const ProcessView root(reader.path(candidate.pid, "root"));
   for (const std::string& prefix : prefixes) {
-    if (has_django(root, prefix)) return NamedClue{{2, "django is installed in " + prefix + "/lib"}, ""};
+    if (has_django(root, prefix)) return named_clue(2, "django is installed in " + prefix + "/lib", "");
   }
   return std::nullopt;
 }

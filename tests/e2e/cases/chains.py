@@ -258,8 +258,7 @@ def run(lab, score):
     port = world.encrypted.doors[0].port
     findings = judge_requests(visitor.ledger.requests, [event for event in agent.events if get(event, "server.port") != port])
     findings.print("chains")
-    right = findings.count("right")
-    score.count(right, len(findings.found) - right)
+    score.add(findings)
     _check_hops(visitor, agent.events, score)
     _check_handshakes(world, (visitor, blind), agent.events, score)
     _check_encrypted(blind, world, agent.events, score)

@@ -10,24 +10,15 @@ from lab.agent import configuration
 from lab.api_server import ApiServer, pod_object
 from lab.check import get
 from lab.cluster import Cluster
+from lab.container import CLIENT
 from lab.host import wait_until
 from lab.nginx import Listener, Upstream
 from lab.traffic import browse
 from lab.truth import DIRECT, NOT_MONITORED, Ledger, Truth, new_request_id
 
 SERVICE, MASQUERADED = "10.96.7.80", "10.96.7.81"
+PATIENCE_S = 120  # the agent's longest pause between two tries is a minute, more or less
 FILLERS = 45  # other pods of the node: more than one page
-_STRANGER = """
-import http.client, json, os, sys
-address, port, path, request_id = sys.argv[1:]
-connection = http.client.HTTPConnection(address, int(port), timeout=20)
-connection.connect()
-source = connection.sock.getsockname()
-connection.request("GET", path, headers={"X-Request-ID": request_id, "Connection": "close"})
-response = connection.getresponse()
-print(json.dumps({"pid": os.getpid(), "source_ip": source[0], "source_port": source[1], "status": response.status,
-                  "worker_pid": int(response.headers["X-Worker-Pid"])}))
-"""
 
 
 def _describe(api, pods, version):
@@ -49,7 +40,7 @@ def _fill(api, node):
 
 def _ask_as_stranger(stranger, ledger, address, port, shop, cell, expected, seen_port=None):
     request_id, path = new_request_id("stranger"), "/t/bypass/stranger/0/0"
-    answer = json.loads(stranger.python(_STRANGER, address, port, path, request_id))
+    answer = json.loads(stranger.python(CLIENT, address, port, path, request_id))
     known = expected == DIRECT
     ledger.requests.append(Truth(cell, request_id, path, "GET", expected, "stranger", source_ip=answer["source_ip"],
                                  source_port=answer["source_port"], destination_port=shop.port, status=answer["status"],
@@ -99,10 +90,10 @@ def _trouble(api, agent, token, pods, score, ledger, ask):
     api.script("drip", "cut", "expire", "garbage", "expire at once", "end")
     api.end_watches()
     _describe(api, pods, "2")
-    score.check("the agent asks again after every trouble", wait_until(lambda: not api.scripts_left(), 60), api.scripts_left())
+    score.check("the agent asks again after every trouble", wait_until(lambda: not api.scripts_left(), PATIENCE_S), api.scripts_left())
     before, api.token = len(api.asked), "second"
     api.end_watches()
-    score.check("it asks with the old token first", wait_until(lambda: not all(row["allowed"] for row in api.asked[before:]), 20))
+    score.check("it asks with the old token first", wait_until(lambda: not all(row["allowed"] for row in api.asked[before:]), PATIENCE_S))
     token.write_text("second\n")
     _describe(api, pods, "3")
 
@@ -110,7 +101,7 @@ def _trouble(api, agent, token, pods, score, ledger, ask):
         ask("version 3")
         return any(get(event, "kubernetes.labels.version") == "3" for event in _event_of(agent, "version 3", ledger))
 
-    score.check("what changed meanwhile is told", wait_until(told, 40, 1), [row for row in api.asked[before:]][:5])
+    score.check("what changed meanwhile is told", wait_until(told, PATIENCE_S, 1), [row for row in api.asked[before:]][:5])
 
 
 def _check_asked(api, node, score):

@@ -110,13 +110,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        interruptions = self.api.interruptions()  # before the token: a new token followed by end_watches() ends this one too
         allowed = self.headers.get("Authorization") == f"Bearer {self.api.token}"
         self.api.asked.append({"path": url.path, "allowed": allowed, **query})
         if not allowed:
             return self._answer(401, {"kind": "Status", "code": 401})
         if url.path != "/api/v1/pods":
             return self._answer(404, {"kind": "Status", "code": 404})
-        return self._watch(query) if query.get("watch") else self._list(query)
+        return self._watch(query, interruptions) if query.get("watch") else self._list(query)
 
     def _list(self, query):
         start = json.loads(base64.b64decode(query["continue"]))["start"] if "continue" in query else 0
@@ -131,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _watch(self, query):
+    def _watch(self, query, interruptions):
         script = self.api.next_script()
         if script == "expire at once":
             return self._answer(410, {"kind": "Status", "code": 410})
@@ -148,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.close()  # without the last chunk
         elif script in ("drip", "behave"):
-            deadline, interruptions = time.monotonic() + (3 if script == "drip" else 240), self.api.interruptions()
+            deadline = time.monotonic() + (3 if script == "drip" else 240)
             while time.monotonic() < deadline and self.api.interruptions() == interruptions:
                 version = self._tell_news(version, 0.5, drip=script == "drip")
                 self._line({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": str(version)}}})

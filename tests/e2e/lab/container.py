@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lab.host import run
 
-_CLIENT = """
+# A program that sends one request and prints who it was: its arguments are address, port, path and request id.
+CLIENT = """
 import http.client, json, os, sys
 address, port, path, request_id = sys.argv[1:]
 connection = http.client.HTTPConnection(address, int(port), timeout=20)
@@ -52,7 +53,7 @@ class Container:
 
     def get(self, port, path, request_id):
         """A process in the namespace asks the host; what it says about itself and the answer."""
-        result = run(["nsenter", f"--net={Path('/run/netns') / self.name}", sys.executable, "-c", _CLIENT,
+        result = run(["nsenter", f"--net={Path('/run/netns') / self.name}", sys.executable, "-c", CLIENT,
                       self.host_address, port, path, request_id])
         if result.returncode != 0:
             raise RuntimeError(f"the client in the namespace failed: {result.stderr}")

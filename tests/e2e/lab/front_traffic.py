@@ -77,8 +77,7 @@ def judge_fronts(truths, events, score, title):
     """Exact, one_of and unknown are all right here; a false word, a missing or a second event is not."""
     findings = judge_requests(truths, events)
     findings.print(title)
-    allowed = findings.count("right", "blind")
-    score.count(allowed, len(findings.found) - allowed)
+    score.add(findings, allowed=("right", "blind"))
     _print_otherwise(truths, events)
 
 

@@ -106,8 +106,7 @@ class Laboratory(contextlib.ExitStack):
                                (judge_handshakes(ledger.handshakes, events), "handshakes")):
             if findings.found:
                 findings.print(f"{title}: {what}")
-            right = findings.count("right")
-            self.score.count(right, len(findings.found) - right)
+            self.score.add(findings)
 
 
 def wait_for_requests(agent, ledger):

@@ -16,6 +16,7 @@ struct Host {
                     .lost_lately = 0,
                     .outputs_lost_lately = 0,
                     .output_error = "",
+                    .kubernetes = {},
                     .configuration_refused = ""};
   std::map<std::uint32_t, ProcessFacts> processes;
 
