@@ -8,13 +8,13 @@ build_packages=(
   g++ cmake ninja-build pkg-config python3 clang llvm bpftool
   libbpf-dev libelf-dev zlib1g-dev libcapstone-dev libssl-dev
   libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
-  prometheus-cpp-dev libmicrohttpd-dev libcurl4-openssl-dev
+  prometheus-cpp-dev libmicrohttpd-dev libcurl4-openssl-dev libseccomp-dev
 )
 # What a built agent needs: the container image.
 # shellcheck disable=SC2034
 runtime_packages=(
   libbpf1 libelf1 libcapstone4 libssl3 libspdlog1.10 libfmt9 libyaml-cpp0.7
-  libprometheus-cpp-core1.0 libmicrohttpd12 libcurl4 ca-certificates
+  libprometheus-cpp-core1.0 libmicrohttpd12 libcurl4 libseccomp2 ca-certificates
 )
 # shellcheck disable=SC2034
 test_packages=(

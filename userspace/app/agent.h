@@ -39,6 +39,7 @@ class Agent {
   static Result<std::unique_ptr<Agent>> start(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);
   /// Until SIGTERM or SIGINT, or until standard output's reader has gone.
   Status run();
+  const KernelFeatures& features() const { return kernel_.features(); }
 
  private:
   Agent(const AgentOptions& options, Kernel kernel, bool return_probes_are_safe);

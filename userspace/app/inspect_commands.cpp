@@ -23,7 +23,8 @@ std::vector<EnvironmentCheck> check_features(const KernelFeatures& features) {
   sockets.fatal = !sockets.ok;
   if (!sockets.ok) sockets.detail = fmt::format("none: {}", std::strerror(features.refusal));
   if (!sockets.ok) sockets.advice = "Use Linux 6.3, or one whose functions can be traced on exit, and give CAP_BPF and CAP_PERFMON.";
-  return {sockets, {"uprobe_path", true, text(features.uprobes), "", false}};
+  const char* filter = features.seccomp ? "a running agent can start no program and trace no process" : "none: a running agent may make every call";
+  return {sockets, {"uprobe_path", true, text(features.uprobes), "", false}, {"seccomp_filter", true, filter, "", false}};
 }
 
 std::vector<EnvironmentCheck> all_checks(const KernelFeatures& features) {

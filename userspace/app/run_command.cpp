@@ -13,6 +13,7 @@
 #include "userspace/app/host.h"
 #include "userspace/app/replayer.h"
 #include "userspace/base/capabilities.h"
+#include "userspace/base/system_call_filter.h"
 #include "userspace/probe/environment.h"
 #include "userspace/probe/return_probe_check.h"
 
@@ -52,6 +53,13 @@ void drop_what_is_not_needed(UprobePath uprobes) {
   if (!dropped) spdlog::warn("{}", dropped.error().message);
 }
 
+/// The other threads too, which are there by now.
+void filter_calls(const KernelFeatures& features) {
+  const Status filtered = features.seccomp ? filter_system_calls(features.uprobes == UprobePath::kPerfEvent)
+                                           : Status(Error{"system calls are not filtered: no seccomp here"});
+  if (!filtered) spdlog::warn("{}", filtered.error().message);
+}
+
 }  // namespace
 
 int run_agent(const RunOptions& options) {
@@ -66,6 +74,7 @@ int run_agent(const RunOptions& options) {
   auto agent = Agent::start({*config, options.recording, options.config}, std::move(*kernel), safe);
   malloc_trim(0);  // analysing libraries has left 4 MiB that nobody needs again
   if (!agent) return fail(kExitEnvironment, agent.error());
+  filter_calls((*agent)->features());
   const Status status = (*agent)->run();
   return status ? kExitOk : fail(kExitRuntime, status.error());
 }

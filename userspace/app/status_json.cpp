@@ -146,6 +146,16 @@ json outputs_json(const std::vector<OutputStatus>& outputs) {
   return rows;
 }
 
+/// Null: no API server is asked.
+json kubernetes_json(const std::optional<KubernetesStatus>& status) {
+  if (!status) return nullptr;
+  return {{"synced", status->synced},
+          {"pods", status->pods},
+          {"lists", status->lists},
+          {"errors", status->errors},
+          {"last_error", status->last_error}};
+}
+
 json checks_json(const std::vector<HealthCheck>& checks) {
   json rows = json::array();
   for (const HealthCheck& check : checks) {
@@ -180,7 +190,8 @@ std::string status_json(const AgentStatus& status, const StatusDetails& details,
                {"records", records_json(status.records)},
                {"tables", tables_json(status.tables)},
                {"maps", tables_json(status.maps)},
-               {"outputs", outputs_json(status.outputs)}});
+               {"outputs", outputs_json(status.outputs)},
+               {"kubernetes", kubernetes_json(status.kubernetes)}});
 }
 
 std::string request_json(const AdminRequest& request) {

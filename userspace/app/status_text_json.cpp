@@ -34,6 +34,8 @@ const std::vector<Section>& sections() {
         {"HANDSHAKES", "/handshakes"}, {"REJECTED", "/handshakes_rejected"}, {"VALID UNTIL", "/not_after"}}},
       {"Outputs", "/outputs", {{"OUTPUT", "/name"}, {"WRITTEN", "/written"}, {"LOST", "/lost"},
                                {"QUEUED BYTES", "/queued_bytes"}, {"LAST ERROR", "/last_error"}}},
+      {"Kubernetes", "/kubernetes", {{"SYNCED", "/synced"}, {"PODS", "/pods"}, {"LISTS", "/lists"}, {"ERRORS", "/errors"},
+                                     {"LAST ERROR", "/last_error"}}},
   };
   return all;
 }
@@ -55,7 +57,7 @@ std::string section_text(const Section& section, const json& status, bool with_c
   return rows.empty() ? "" : fmt::format("\n{}\n{}", title, rows.text(with_colour));
 }
 
-/// Listeners joined, and words instead of true and false.
+/// Listeners joined, words instead of true and false, and a list of one for what is one.
 json readable(json status) {
   for (json& row : status["watching"]) {
     std::string joined;
@@ -67,6 +69,7 @@ json readable(json status) {
     const bool is_ok = json_text(row, "/ok") == "true";
     row["state"] = is_ok ? "ok" : json_text(row, "/needed") == "true" ? "FAILED" : "warning";
   }
+  if (status.contains("kubernetes") && status["kubernetes"].is_object()) status["kubernetes"] = json::array({status["kubernetes"]});
   return status;
 }
 

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "userspace/base/system_call_filter.h"
 #include "userspace/base/unique_fd.h"
 #include "userspace/probe/uprobe_link.h"
 
@@ -79,7 +80,7 @@ bool has_uprobe_multi() {
 }  // namespace
 
 const std::vector<std::string>& feature_names() {
-  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "call_exits", "uprobe_multi"};
+  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "call_exits", "uprobe_multi", "seccomp"};
   return kNames;
 }
 
@@ -101,6 +102,7 @@ Result<KernelFeatures> try_kernel_features(const std::vector<std::string>& witho
     features.refusal = errno;
   }
   if (!is_in(without, "uprobe_multi") && has_uprobe_multi()) features.uprobes = UprobePath::kMultiLink;
+  features.seccomp = !is_in(without, "seccomp") && can_filter_system_calls();
   return features;
 }
 

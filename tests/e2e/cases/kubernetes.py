@@ -11,8 +11,9 @@ from lab.api_server import ApiServer, pod_object
 from lab.check import get
 from lab.cluster import Cluster
 from lab.container import CLIENT
-from lab.host import wait_until
+from lab.host import run as run_program, wait_until
 from lab.nginx import Listener, Upstream
+from lab.threads import check_threads
 from lab.traffic import browse
 from lab.truth import DIRECT, NOT_MONITORED, Ledger, Truth, new_request_id
 
@@ -114,6 +115,20 @@ def _check_asked(api, node, score):
     score.check("everything is listed anew only where a watch cannot go on", 3 <= len(lists) <= 5, len(lists))
 
 
+def _check_status(lab, api, score):
+    lists = len([row for row in api.asked if not row.get("watch") and "continue" not in row and row["allowed"]])
+
+    def told():
+        asked = run_program([lab.binary, "status", "--json", "--socket", lab.directory / "admin.sock"])
+        return json.loads(asked.stdout or "{}").get("kubernetes") or {}
+
+    def is_right():
+        said = told()
+        return said.get("synced") is True and said["pods"] == 3 + FILLERS and said["lists"] == lists and said["last_error"] == ""
+
+    score.check("status tells what is known of this node's pods", wait_until(is_right, PATIENCE_S, 1), f"{told()}, {lists} lists")
+
+
 def _watch(lab, score, cluster, api, token, driver):
     pods = shop_pod, front_pod, stranger = cluster.pods
     with shop_pod.inside():
@@ -129,7 +144,7 @@ def _watch(lab, score, cluster, api, token, driver):
              "pod_labels": {"app.kubernetes.io/name": "shop"}, "pod_annotations": {"example.org/mtls": "required"}}
     agent, ledger = lab.agent(configuration([{"name": "store", "match": match}], kubernetes={
         "node": cluster.node, "cluster": "lab", "api_server": api.url, "ca_file": str(lab.pki.server_ca_file),
-        "token_file": str(token)})), Ledger()
+        "token_file": str(token)}, admin={"socket": str(lab.directory / "admin.sock")})), Ledger()
     wait_until(lambda: any(row.get("watch") for row in api.asked), 20)
     lab_wait_for_backend(agent)
 
@@ -145,6 +160,9 @@ def _watch(lab, score, cluster, api, token, driver):
     if driver == "systemd":
         _trouble(api, agent, token, pods, score, ledger, ask)
         _check_asked(api, cluster.node, score)
+    if agent.runs:
+        check_threads(agent, score, driver)
+        _check_status(lab, api, score)
     lab.verify(ledger, agent, driver, ground=False)
     if agent.runs:
         _check_names(score, agent, ledger, pods, "1")

@@ -14,6 +14,7 @@ from lab.check import get
 from lab.host import Child, free_port, run as run_program, wait_until
 from lab.nginx import Listener, Upstream
 from lab.prometheus import RULES, Prometheus, get_page
+from lab.threads import check_threads
 from lab.traffic import browse, browse_direct
 from lab.truth import Ledger
 from cases.metrics_commands import check_commands
@@ -169,6 +170,7 @@ def run(lab, score):
                                     http={"listen": f"127.0.0.1:{port}"}, admin={"socket": str(socket_path)}))
     if not agent.runs:
         return
+    check_threads(agent, score, "HTTP")
     _check_health(port, score)
     score.check("the admin socket is its owner's alone", stat.S_IMODE(os.stat(socket_path).st_mode) == 0o600)
     prometheus = Prometheus(lab.directory, port)

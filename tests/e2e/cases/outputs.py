@@ -12,6 +12,7 @@ from lab.host import free_port, wait_until
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
 from lab.receivers import SECRET, Alertmanager, Rsyslog, SilentPeer, WebhookServer
+from lab.threads import check_threads
 from lab.traffic import BIG, browse, browse_at_once
 from lab.truth import Ledger
 
@@ -137,12 +138,14 @@ def run(lab, score):
     browse(lab, ledger, listener, "nobody", cell="no certificate")
     if not agent.runs:
         return
+    check_threads(agent, score, "outputs")
     _check_alertmanager(alertmanager, score)
     _check_webhook(webhook, score)
     browse_at_once(lab, ledger, [(listener, "alice"), (listener, "bob")] * 2, BURST, cell="burst", shapes=(BIG,))
     wait_for_requests(agent, ledger)
     _check_rotation(lab, listener, agent, ledger, score)
     _check_reload(lab, listener, agent, text, ledger, score)
+    check_threads(agent, score, "outputs of a new configuration")
     lab.verify(ledger, agent, "outputs", ground=False)
     _check_rsyslog(rsyslog, agent, score)
     _check_losses(agent, score)

@@ -69,6 +69,16 @@ TEST(StatusText, shows_tables_and_what_was_lost) {
   EXPECT_THAT(shown->text, Not(HasSubstr("ringbuf")));
 }
 
+TEST(Status, tells_of_this_nodes_pods_where_an_api_server_is_asked) {
+  AgentStatus status = busy_status();
+  EXPECT_TRUE(json::parse(status_json(status, details(), {}))["kubernetes"].is_null());
+  EXPECT_THAT(status_text(status_json(status, details(), {}), false)->text, Not(HasSubstr("Kubernetes")));
+  status.kubernetes = KubernetesStatus{true, 12, 2, 3, "403 Forbidden"};
+  EXPECT_EQ(json::parse(status_json(status, details(), {}))["kubernetes"],
+            json({{"synced", true}, {"pods", 12}, {"lists", 2}, {"errors", 3}, {"last_error", "403 Forbidden"}}));
+  EXPECT_THAT(status_text(status_json(status, details(), {}), false)->text, HasSubstr("true      12      2       3  403 Forbidden"));
+}
+
 TEST(StatusText, is_not_good_when_a_check_fails) {
   AgentStatus status = busy_status();
   status.checks.push_back({"losses", false, false, "3 in the last minute"});
