@@ -86,7 +86,7 @@ void Introspection::note_forwarding(const RequestReport& report) {
   const auto note = [&](std::uint32_t pid) {
     if (forwarding_.size() < kForwarding || forwarding_.contains(pid)) forwarding_[pid] = report.time_ns;
   };
-  for (const Hop& hop : report.hops) note(hop.process.pid);
+  for (const Hop& hop : report.hops) note(hop.process->pid);
   if (report.peer_process) note(report.peer_process->pid);
 }
 

@@ -101,12 +101,13 @@ void Pipeline::handle(const Event& event) {
   findings_.exchanges.clear();
   correlator_.on(event, findings_);
   for (HandshakeReport& handshake : findings_.handshakes) hand_on(std::move(handshake));
-  for (const SettledExchange& exchange : findings_.exchanges) report(exchange);
+  for (SettledExchange& exchange : findings_.exchanges) report(std::move(exchange));
 }
 
-void Pipeline::report(const SettledExchange& exchange) {
-  RequestReport report = judge_.judge(exchange);
-  report.event_id = event_id(report.time_ns, exchange.request.id, exchange.request.position);
+void Pipeline::report(SettledExchange exchange) {
+  std::string id = event_id(exchange.request.time_ns, exchange.request.id, exchange.request.position);
+  RequestReport report = judge_.judge(std::move(exchange));
+  report.event_id = std::move(id);
   apply_policy(config_, (static_cast<std::int64_t>(report.time_ns) + utc_minus_boottime_ns_) / kSecondNs, report);
   client_cas_.check(utc_minus_boottime_ns_, report);
   report.is_written = is_written(config_, report);

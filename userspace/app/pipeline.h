@@ -46,7 +46,7 @@ class Pipeline {
 
  private:
   void handle(const Event& event);
-  void report(const SettledExchange& exchange);
+  void report(SettledExchange exchange);
   void report_loss(const RecordsLost& loss);
   /// Hands it on, then whatever alerts the rules make of it.
   template <typename T>

@@ -183,7 +183,7 @@ void Correlator::handle(const ProcessChange& event, Findings&) {
   processes_.apply(event);
   const bool may_become_a_front = event.kind == ProcessChangeKind::kListen || (event.kind == ProcessChangeKind::kExec && event.observed);
   // A backend's new child may be its router: what was learnt of its master says where the child no longer listens.
-  const bool may_be_a_router = event.kind == ProcessChangeKind::kFork && !processes_.find(event.pid).backend.empty();
+  const bool may_be_a_router = event.kind == ProcessChangeKind::kFork && !processes_.find(event.pid)->backend.empty();
   if (may_become_a_front || may_be_a_router) exchanges_.await_discovery(event.time_ns + kDiscoveryNs);
   if (event.kind != ProcessChangeKind::kExit) return;
   connections_.end_process(event.pid, event.time_ns);
@@ -225,8 +225,8 @@ void Correlator::handle(const Tick& event, Findings& out) {
 }
 
 bool Correlator::listens_on(std::uint32_t pid, const Endpoint& local) const {
-  const ProcessFacts facts = processes_.find(pid);
-  return std::any_of(facts.listeners.begin(), facts.listeners.end(), [&](const Endpoint& listener) {
+  const SharedProcess facts = processes_.find(pid);
+  return std::any_of(facts->listeners.begin(), facts->listeners.end(), [&](const Endpoint& listener) {
     if (listener.is_unix() || local.is_unix()) return listener.path == local.path;
     return listener.port == local.port && (listener.ip.is_unspecified() || listener.ip == local.ip);
   });

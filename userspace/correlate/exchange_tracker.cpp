@@ -165,7 +165,7 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
   exchange.settled = true;
   const auto& peer = facts.provenance.peer_process;
   // What the router read is the exchange; handing it to a worker is not another one.
-  if (peer && is_own_router(*peer, processes_.find(facts.request.actor.pid), facts.server)) return true;
+  if (peer && is_own_router(*peer, *processes_.find(facts.request.actor.pid), facts.server)) return true;
   settled.push_back(std::move(facts));  // of what stays, only response_ns is looked at again
   return true;
 }

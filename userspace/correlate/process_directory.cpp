@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/correlate/process_directory.h"
 
+#include <utility>
+
 namespace mtlswatch {
+namespace {
+
+SharedProcess only_number(std::uint32_t pid) {
+  ProcessFacts facts;
+  facts.pid = pid;
+  return std::make_shared<const ProcessFacts>(std::move(facts));
+}
+
+}  // namespace
 
 void ProcessDirectory::learn(const ProcessFacts& facts) {
-  entries_[facts.pid] = Entry{facts, 0, true, 0};
+  entries_[facts.pid] = Entry{std::make_shared<const ProcessFacts>(facts), 0, true, 0};
   for (auto& [pid, entry] : entries_) {
     if (entry.heir_of == facts.pid) inherit(entry, facts);
   }
@@ -25,17 +36,17 @@ void ProcessDirectory::apply(const ProcessChange& change) {
   if (late_.contains(change.parent_pid)) late_.insert(change.pid);
   Entry& child = entries_[change.pid];
   child = Entry{};
-  child.facts.pid = change.pid;
+  child.facts = only_number(change.pid);
   child.heir_of = change.parent_pid;
   const auto parent = entries_.find(change.parent_pid);
-  if (parent != entries_.end() && parent->second.is_known) inherit(child, parent->second.facts);
+  if (parent != entries_.end() && parent->second.is_known) inherit(child, *parent->second.facts);
 }
 
-void ProcessDirectory::inherit(Entry& child, const ProcessFacts& parent) const {
-  const std::uint32_t pid = child.facts.pid;
-  child.facts = parent;
-  child.facts.pid = pid;
-  child.facts.parent_pid = parent.pid;
+void ProcessDirectory::inherit(Entry& child, const ProcessFacts& parent) {
+  ProcessFacts facts = parent;
+  facts.pid = child.facts->pid;
+  facts.parent_pid = parent.pid;
+  child.facts = std::make_shared<const ProcessFacts>(std::move(facts));
   child.is_known = true;
 }
 
@@ -46,12 +57,9 @@ void ProcessDirectory::end_inheritance(std::uint32_t parent_pid) {
   }
 }
 
-ProcessFacts ProcessDirectory::find(std::uint32_t pid) const {
+SharedProcess ProcessDirectory::find(std::uint32_t pid) const {
   const auto entry = entries_.find(pid);
-  if (entry != entries_.end()) return entry->second.facts;
-  ProcessFacts facts;
-  facts.pid = pid;
-  return facts;
+  return entry != entries_.end() ? entry->second.facts : only_number(pid);
 }
 
 void ProcessDirectory::sweep(std::uint64_t now_ns) {

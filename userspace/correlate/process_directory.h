@@ -20,7 +20,7 @@ class ProcessDirectory {
   void apply(const ProcessChange& change);
 
   /// Facts about a process; with nothing but the number when none are known.
-  ProcessFacts find(std::uint32_t pid) const;
+  SharedProcess find(std::uint32_t pid) const;
   /// Whether its facts are current: an ended process's number may come again.
   bool is_known(std::uint32_t pid) const {
     const auto entry = entries_.find(pid);
@@ -37,12 +37,12 @@ class ProcessDirectory {
  private:
   static constexpr std::uint64_t kLingerNs = 30'000'000'000;
   struct Entry {
-    ProcessFacts facts;
+    SharedProcess facts = unknown_process();
     std::uint64_t ended_ns = 0;  ///< 0: alive
     bool is_known = false;       ///< else nothing but numbers
     std::uint32_t heir_of = 0;   ///< the parent whose facts these are; 0: its own, or that parent is another process now
   };
-  void inherit(Entry& child, const ProcessFacts& parent) const;
+  static void inherit(Entry& child, const ProcessFacts& parent);
   void end_inheritance(std::uint32_t parent_pid);
 
   std::unordered_map<std::uint32_t, Entry> entries_;

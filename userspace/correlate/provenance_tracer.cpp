@@ -53,6 +53,11 @@ UpstreamTurn* joined_turn(Connection& upstream, const ProvenanceTracer::Received
 // Whether evidence of what this process handed on may come, or be hidden in it.
 bool may_relay(const ProcessFacts& process) { return process.front || !process.listeners.empty(); }
 
+SharedProcess named(ProcessFacts process, const std::string& name) {
+  process.name = name;
+  return std::make_shared<const ProcessFacts>(std::move(process));
+}
+
 }  // namespace
 
 Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool& is_settled) {
@@ -83,11 +88,11 @@ ProvenanceTracer::Received ProvenanceTracer::follow(const Received& step, Proven
     way.origins = {*way.own_tls};
     return pass_relay(*relay, way);
   }
-  const ProcessFacts peer = processes_.find(upstream->owner_pid);
-  if (step.by_backend || is_plaintext(*step.accepted)) return leave(step, *upstream, peer, way);
+  const SharedProcess peer = processes_.find(upstream->owner_pid);
+  if (step.by_backend || is_plaintext(*step.accepted)) return leave(step, *upstream, *peer, way);
   if (const Connection* relay = relay_of(*step.accepted)) return pass_relay(*relay, way);
   // Who is no front speaks for itself. A front that opened this session speaks for whoever asked it.
-  return peer.front && upstream->dials_tls ? leave(step, *upstream, peer, way) : Received{};
+  return peer->front && upstream->dials_tls ? leave(step, *upstream, *peer, way) : Received{};
 }
 
 // The process at the other end of the backend's connection.
@@ -96,7 +101,7 @@ void ProvenanceTracer::meet_peer(const Connection& accepted, const Connection* u
   way.peer_kind = is_process ? PeerKind::kProcess : connections_.may_be_translated(accepted) ? PeerKind::kTranslated : PeerKind::kRemote;
   if (upstream) {
     way.peer_process = processes_.find(upstream->owner_pid);
-    if (way.peer_process->name.empty()) way.peer_process->name = upstream->opened.process_name;
+    if (way.peer_process->name.empty()) way.peer_process = named(*way.peer_process, upstream->opened.process_name);
   } else if (accepted.opened.is_unix) {
     way.peer_process = processes_.find(accepted.opened.peer_pid);
     way.upstream_predates = accepted.opened.predates_agent;
@@ -134,11 +139,11 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
 // No witness tells: everybody who may have asked.
 ProvenanceTracer::Received ProvenanceTracer::choose(const Received& step, const Connection& upstream, const Sending& sending,
                                                     Provenance& way) {
-  const ProcessFacts peer = processes_.find(upstream.owner_pid);
+  const SharedProcess peer = processes_.find(upstream.owner_pid);
   std::vector<Origin> origins = candidates(upstream, sending);
-  if (!peer.front) {
-    if (origins.empty()) wait_unless(!may_relay(peer));
-    const bool hides_its_clients = origins.empty() && peer.known_proxy == "relay";
+  if (!peer->front) {
+    if (origins.empty()) wait_unless(!may_relay(*peer));
+    const bool hides_its_clients = origins.empty() && peer->known_proxy == "relay";
     way.through_stranger |= hides_its_clients || (!step.by_backend && !origins.empty());
     if (origins.empty() && !step.by_backend && !hides_its_clients) return {};  // a client of its own
   }
@@ -249,7 +254,7 @@ const Connection* ProvenanceTracer::relay_of(const Connection& accepted) {
 
 bool ProvenanceTracer::may_be_a_fronts_own(const Connection& ingress) {
   const Connection* peer = connections_.other_end(ingress, ingress.receive_turn_position);
-  if (!peer || !processes_.find(peer->owner_pid).front) return false;
+  if (!peer || !processes_.find(peer->owner_pid)->front) return false;
   return !relay_of(ingress);
 }
 

@@ -63,7 +63,7 @@ std::string success_text(const Session& session) {
 
 }  // namespace
 
-std::optional<bool> is_resumption(const std::optional<ClientHello>& client, const std::optional<ServerHello>& server) {
+std::optional<bool> is_resumption(const ClientHello* client, const ServerHello* server) {
   if (!client || !server || server->is_retry_request) return std::nullopt;
   if (server->version >= kTls13) {
     // A key share of post-quantum size stands before the extension that says so: unread is not absent.
@@ -79,17 +79,17 @@ std::optional<bool> is_resumption(const std::optional<ClientHello>& client, cons
 
 void SessionTracker::on_client_hello(Connection& connection, const ClientHelloSeen& event) {
   Session& session = connection.session;
-  if (!session.client_hello) session.client_hello = event.hello;
+  if (!session.client_hello) session.client_hello = std::make_shared<const ClientHello>(event.hello);
   if (session.state != SessionState::kNone) return;
   session.state = SessionState::kHandshaking;
   session.started_ns = event.time_ns;
 }
 
 void SessionTracker::on_server_hello(Connection& connection, const ServerHelloSeen& event) {
-  std::optional<ServerHello>& known = connection.session.server_hello;
+  std::shared_ptr<const ServerHello>& known = connection.session.server_hello;
   connection.session.retried |= event.hello.is_retry_request;
   if (known && !known->is_retry_request) return;
-  known = event.hello;
+  known = std::make_shared<const ServerHello>(event.hello);
   connection.server_hello_ns = event.time_ns;
 }
 
@@ -152,7 +152,7 @@ void SessionTracker::on_loss(Connection& connection) {
   if (connection.closed_ns != 0) return;
   Session& session = connection.session;
   const bool is_settled = session.state == SessionState::kEstablished;
-  const bool may_change = !asks_once(processes_.find(connection.owner_pid).known_proxy);
+  const bool may_change = !asks_once(processes_.find(connection.owner_pid)->known_proxy);
   if (is_settled && !may_change) return;
   connection.touched_by_loss = true;
   if (!is_settled) return;
@@ -171,14 +171,14 @@ std::optional<HandshakeReport> SessionTracker::on_step(Connection& connection, c
   if (!session.tls_accepted) connection.seen_late = session.server_hello && event.started_ns > connection.server_hello_ns;
   const bool is_finished = event.result == 1 && !is_half_done(connection);
   const bool has_all = !connection.touched_by_loss;
-  const bool sees_certificates = has_all && !connection.seen_late && processes_.find(connection.owner_pid).tls_coverage != "blind";
+  const bool sees_certificates = has_all && !connection.seen_late && processes_.find(connection.owner_pid)->tls_coverage != "blind";
   session.tls_accepted = false;  // not yet
   connection.handshake_certificates += event.certificates;
   if (event.verify_code) {
     session.verify_code = event.verify_code;
     session.verify_depth = event.verify_depth;
   }
-  session.resumed = is_resumption(session.client_hello, session.server_hello);
+  session.resumed = is_resumption(session.client_hello.get(), session.server_hello.get());
   if (connection.handshake_certificates > 0) {
     session.presented = true;
     session.has_whole_chain = session.chain.size() == connection.handshake_certificates;

@@ -55,6 +55,6 @@ class SessionTracker {
 
 /// Whether the handshake resumed an older session; absent where the hellos do not tell (RFC 8446 section 4.2.11, RFC 5246
 /// section 7.4.1.3, RFC 5077 section 3.4).
-std::optional<bool> is_resumption(const std::optional<ClientHello>& client, const std::optional<ServerHello>& server);
+std::optional<bool> is_resumption(const ClientHello* client, const ServerHello* server);
 
 }  // namespace mtlswatch

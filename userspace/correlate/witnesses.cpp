@@ -74,11 +74,11 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
 }
 
 WitnessTrust Witnesses::trust(std::uint32_t pid) const {
-  const ProcessFacts process = processes_.find(pid);
-  const bool has_ties = process.stream_witness.starts_with("symbol");
-  if (has_ties && (ties_.is_trusted(pid) || !does_one_thing_at_a_time(process.known_proxy))) return ties_.trust(pid);
-  if (process.tls_coverage == "blind" || hands_to_other_threads(process.known_proxy)) return {"none", 0, 0};
-  return {does_one_thing_at_a_time(process.known_proxy) ? "proof" : "one at a time", 0, 0};
+  const SharedProcess process = processes_.find(pid);
+  const bool has_ties = process->stream_witness.starts_with("symbol");
+  if (has_ties && (ties_.is_trusted(pid) || !does_one_thing_at_a_time(process->known_proxy))) return ties_.trust(pid);
+  if (process->tls_coverage == "blind" || hands_to_other_threads(process->known_proxy)) return {"none", 0, 0};
+  return {does_one_thing_at_a_time(process->known_proxy) ? "proof" : "one at a time", 0, 0};
 }
 
 void Witnesses::forget(std::uint32_t pid) {
@@ -90,7 +90,7 @@ void Witnesses::forget(std::uint32_t pid) {
 
 // It takes a moment to switch a witness on.
 void Witnesses::on_established(const Connection& ingress) {
-  const bool may_need = processes_.find(ingress.owner_pid).known_proxy == "nginx" && may_speak_http2(ingress);
+  const bool may_need = processes_.find(ingress.owner_pid)->known_proxy == "nginx" && may_speak_http2(ingress);
   if (may_need) needs_[ingress.owner_pid] = ingress.session.finished_ns;
 }
 
@@ -164,7 +164,7 @@ WitnessAnswer Witnesses::by_tie(const StreamTie& tie, bool sockets_agree, std::u
 
 WitnessAnswer Witnesses::answer(const Connection& upstream, const UpstreamTurn& turn, bool is_final) {
   const std::uint32_t pid = upstream.owner_pid;
-  const std::string proxy = processes_.find(pid).known_proxy;
+  const std::string proxy = processes_.find(pid)->known_proxy;
   const Asked asked = who_asked(turn, pid);
   const WitnessAnswer by_sockets = answer_of_sockets(upstream, turn, asked, is_final);
   if (proxy == "nginx") note_need(asked, by_sockets, pid, turn.time_ns);
@@ -192,7 +192,7 @@ Witnesses::Asked Witnesses::who_asked(const UpstreamTurn& turn, std::uint32_t pi
 WitnessAnswer Witnesses::answer_of_sockets(const Connection& upstream, const UpstreamTurn& turn, const Asked& asked, bool is_final) const {
   using Kind = WitnessAnswer::Kind;
   const std::uint32_t pid = upstream.owner_pid;
-  const std::string proxy = processes_.find(pid).known_proxy;
+  const std::string proxy = processes_.find(pid)->known_proxy;
   const auto& [client, answered, clients, agree] = asked;
   if (hands_to_other_threads(proxy)) return {};
   if (clients == 0) return {is_final ? Kind::kInconclusive : Kind::kPending, 0, 0, "none"};

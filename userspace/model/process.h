@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -67,5 +68,14 @@ struct ProcessFacts {
 
   bool operator==(const ProcessFacts&) const = default;
 };
+
+/// What is known of a process, shared by all that tell of it: every request names several. Null only where that is said.
+using SharedProcess = std::shared_ptr<const ProcessFacts>;
+
+/// One of which nothing is known.
+inline const SharedProcess& unknown_process() {
+  static const SharedProcess kUnknown = std::make_shared<const ProcessFacts>();
+  return kUnknown;
+}
 
 }  // namespace mtlswatch

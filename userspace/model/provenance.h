@@ -16,7 +16,7 @@ struct Origin {
   ConnectionId id = 0;
   Endpoint source;       ///< the client
   Endpoint destination;  ///< the listener it reached
-  ProcessFacts process;  ///< who ended it
+  SharedProcess process = unknown_process();  ///< who ended it
   Session session;
   std::optional<FirstBytes> first_bytes;  ///< absent: not seen
   bool predates_agent = false;
@@ -24,8 +24,8 @@ struct Origin {
   /// Its process takes client certificates after handshakes too (TLS 1.3 post-handshake authentication, renegotiation),
   /// where this version does not see whose connection they belong to.
   bool identity_may_have_changed = false;
-  /// A local process is at its other end (a plaintext client of a front's own plaintext listener, say).
-  std::optional<ProcessFacts> peer_process;
+  /// A local process is at its other end (a plaintext client of a front's own plaintext listener, say). Else null.
+  SharedProcess peer_process;
   /// TLS, and its client is a local front: whether that relays somebody's session or opened this one itself is not known.
   bool may_be_a_fronts_own = false;
 };
@@ -41,7 +41,7 @@ enum class PeerKind {
 /// The way of one request, as far as it is known.
 struct Provenance {
   PeerKind peer_kind = PeerKind::kUndetermined;
-  std::optional<ProcessFacts> peer_process;
+  SharedProcess peer_process;  ///< null: not known
   Endpoint peer;            ///< the address the backend sees
   std::vector<Hop> hops;    ///< outermost first
   /// Exactly one: attributed by a witness when method is not "candidates". None: no candidate at all.
@@ -65,7 +65,7 @@ struct SettledExchange {
   int status = 0;
   std::uint64_t response_ns = 0;
   Endpoint server;
-  ProcessFacts process;
+  SharedProcess process = unknown_process();
   Provenance provenance;
   bool touched_by_loss = false;
 };

@@ -73,8 +73,8 @@ struct Session {
   std::optional<int> failure_reason;  ///< SSL_R_*
   CertificateChain chain;
   bool has_whole_chain = false;       ///< chain is all that the client sent
-  std::optional<ClientHello> client_hello;
-  std::optional<ServerHello> server_hello;
+  std::shared_ptr<const ClientHello> client_hello;  ///< null: not seen
+  std::shared_ptr<const ServerHello> server_hello;  ///< likewise
   std::string original_server_name;   ///< resumed: SNI of the handshake that made the session; empty: not known
   bool unsupported_library = false;  ///< TLS on the wire, and no probe saw its handshake
 };
@@ -89,12 +89,12 @@ struct HandshakeReport {
   Endpoint source;
   Endpoint destination;
   bool bound = false;  ///< source and destination are known
-  ProcessFacts process;
+  SharedProcess process = unknown_process();
 };
 
 /// One hop of a request's way, outermost first.
 struct Hop {
-  ProcessFacts process;
+  SharedProcess process = unknown_process();
   std::optional<Endpoint> source;
   std::optional<Endpoint> destination;
   bool tls = false;
@@ -145,8 +145,8 @@ struct RequestReport {
   Endpoint server;                     ///< the backend's end of its connection
   std::optional<Endpoint> source;      ///< the origin client
   std::optional<Endpoint> destination; ///< the listener it reached
-  ProcessFacts process;                ///< the backend's worker
-  std::optional<ProcessFacts> peer_process;  ///< a local direct connection's process
+  SharedProcess process = unknown_process();  ///< the backend's worker
+  SharedProcess peer_process;          ///< a local direct connection's process; else null
   std::vector<Hop> hops;               ///< outermost first
   std::vector<Claim> claims;
   std::shared_ptr<const Certificate> certificate;  ///< the origin's leaf; null for one_of
@@ -182,7 +182,7 @@ struct AlertReport {
   std::string backend;
   std::optional<Endpoint> source;
   std::optional<Endpoint> destination;
-  std::optional<ProcessFacts> process;  ///< the stranger, or the front
+  SharedProcess process;              ///< the stranger, or the front; else null
   std::optional<Certificate> certificate;
   std::uint64_t first_seen_ns = 0;
   std::uint64_t last_seen_ns = 0;

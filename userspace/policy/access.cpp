@@ -44,7 +44,7 @@ bool is_public(const BackendConfig& backend, const std::optional<std::string>& p
                      [&](const PathPolicy& policy) { return policy.access.is_public && path && policy.path == *path; });
 }
 
-bool fits(const ExemptionConfig::Process& process, const std::optional<ProcessFacts>& peer) {
+bool fits(const ExemptionConfig::Process& process, const SharedProcess& peer) {
   return peer && peer->executable == process.executable && peer->uid == process.uid &&
          matches_glob(process.cgroup, peer->cgroup);
 }

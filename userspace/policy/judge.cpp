@@ -39,21 +39,21 @@ bool HostAddresses::contains(const IpAddress& address) const {
   return address.is_loopback() || std::find(local.begin(), local.end(), address) != local.end();
 }
 
-RequestReport Judge::judge(const SettledExchange& exchange) {
+RequestReport Judge::judge(SettledExchange exchange) {
   RequestReport report;
   report.time_ns = exchange.request.time_ns;
-  report.head = exchange.request.head;
   if (!exchange.touched_by_loss) {  // else it may have been another request's response
     report.response_ns = exchange.response_ns;
     report.status = exchange.status;
   }
-  report.backend = exchange.process.backend;
+  report.backend = exchange.process->backend;
   report.server = exchange.server;
   report.process = exchange.process;
-  report.hops = exchange.provenance.hops;
   report.attribution = exchange.provenance.attribution;
   report.claims = list_claims(exchange.request.head);
   report.reason = reason_for(exchange, report);
+  report.head = std::move(exchange.request.head);
+  report.hops = std::move(exchange.provenance.hops);
   hold_claims(exchange, report);
   report.verdict = verdict_of(report.reason);
   if (report.verdict == Verdict::kUnknown && report.attribution.confidence != Confidence::kExact) {
@@ -143,7 +143,7 @@ Reason Judge::from_stranger(const SettledExchange& exchange) const {
   for (const Origin& origin : exchange.provenance.origins) {
     const Reason reason = of_origin(origin, exchange);
     if (verdict_of(reason) == Verdict::kBypass) continue;
-    if (reason != Reason::kUnsupportedTlsLibrary || !is_blind(origin.process)) return Reason::kFrontNotTrusted;
+    if (reason != Reason::kUnsupportedTlsLibrary || !is_blind(*origin.process)) return Reason::kFrontNotTrusted;
     is_unsupported = true;
   }
   return is_unsupported ? Reason::kUnsupportedTlsLibrary : Reason::kDirectConnection;
@@ -180,7 +180,7 @@ bool Judge::is_remote_proxy(const IpAddress& address, const std::string& name) c
 Reason Judge::of_origin(const Origin& origin, const SettledExchange& exchange) const {
   const Reason reason = of_ingress(origin, exchange);
   const bool speaks_for_others = reason == Reason::kPlaintextIngress || reason == Reason::kNoClientCertificate;
-  return speaks_for_others && is_remote_proxy(origin.source.ip, exchange.process.backend) ? Reason::kPeerNotMonitored : reason;
+  return speaks_for_others && is_remote_proxy(origin.source.ip, exchange.process->backend) ? Reason::kPeerNotMonitored : reason;
 }
 
 Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) const {
@@ -193,7 +193,7 @@ Reason Judge::of_ingress(const Origin& origin, const SettledExchange& exchange) 
   if (origin.predates_agent) return Reason::kPredatesAgent;
   if (origin.touched_by_loss) return Reason::kEventLoss;
   if (origin.session.tls_accepted == false && may_be_early(origin.session)) return Reason::kEarlyData;
-  const bool cannot_fire = is_blind(origin.process) && origin.first_bytes == FirstBytes::kTls;
+  const bool cannot_fire = is_blind(*origin.process) && origin.first_bytes == FirstBytes::kTls;
   const bool no_probe_fired = cannot_fire || (!origin.session.tls_accepted && origin.session.server_hello);
   return no_probe_fired ? Reason::kUnsupportedTlsLibrary : Reason::kUnboundSession;
 }
@@ -216,7 +216,7 @@ Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) 
   if (*session.verify_code != 0) return Reason::kClientCertificateNotVerified;
   if (session.chain.empty()) return Reason::kEventLoss;
   if (const auto reason = of_names(session)) return *reason;
-  const bool intermediary = is_intermediary(session.chain.front(), exchange.process.backend);
+  const bool intermediary = is_intermediary(session.chain.front(), exchange.process->backend);
   return intermediary ? Reason::kPeerNotMonitored : Reason::kVerifiedClientCertificate;
 }
 

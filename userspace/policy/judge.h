@@ -24,7 +24,7 @@ class Judge {
  public:
   Judge(const Config& config, HostAddresses addresses) : config_(config), addresses_(std::move(addresses)) {}
 
-  RequestReport judge(const SettledExchange& exchange);
+  RequestReport judge(SettledExchange exchange);
   /// What it has learnt about backends stays.
   void reconfigure(const Config& config) { config_ = config; }
 

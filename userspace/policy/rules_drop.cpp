@@ -45,7 +45,7 @@ void DropRule::see(const RequestReport& report) {
   if (report.verdict == Verdict::kAuthenticated) {
     ++backend.now.authenticated;
     if (!report.hops.empty() && backend.fronts.size() < kFrontsOfABackend)
-      backend.fronts.insert(report.hops.front().process.executable);
+      backend.fronts.insert(report.hops.front().process->executable);
     if (report.destination && backend_of_listener_.size() < kListeners)
       backend_of_listener_[report.destination->text()] = report.backend;
     return;

@@ -100,8 +100,8 @@ void BlindnessRule::see(const AgentReport& report, std::vector<Sighting>& seen) 
 /// Any server of root's is a front by discovery; only one that requests come through matters.
 void BlindnessRule::note_blind_fronts(const RequestReport& report) {
   for (const Hop& hop : report.hops) {
-    const bool is_blind = hop.process.front && hop.process.tls_coverage == "blind";
-    if (is_blind && blind_fronts_.size() < kFronts) blind_fronts_[hop.process.executable] = {hop.process, report.event_id};
+    const bool is_blind = hop.process->front && hop.process->tls_coverage == "blind";
+    if (is_blind && blind_fronts_.size() < kFronts) blind_fronts_[hop.process->executable] = {hop.process, report.event_id};
   }
 }
 
@@ -109,14 +109,14 @@ void BlindnessRule::tick(std::uint64_t now_ns, std::vector<Sighting>& seen) {
   const RuleSettings& settings = rules_[RuleId::kSensorBlind];
   if (clock_.ended(now_ns, settings.window_ns) == 0) return;
   for (const auto& [executable, front] : blind_fronts_) {
-    const ProcessFacts& facts = front.process;
+    const ProcessFacts& facts = *front.process;
     Sighting& sighting = seen.emplace_back();
     sighting.rule = RuleId::kSensorBlind;
     sighting.key = executable;
     sighting.evidence = front.evidence;
     sighting.alert.time_ns = now_ns;
     sighting.alert.reason = "front_not_seen";
-    sighting.alert.process = facts;
+    sighting.alert.process = front.process;
     sighting.alert.message = "The TLS handshakes of " + facts.name + "[" + std::to_string(facts.pid) +
                              "], which forwards requests, cannot be seen: " + facts.tls_coverage_reason;
   }

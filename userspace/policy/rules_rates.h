@@ -56,7 +56,7 @@ class BlindnessRule {
     std::string evidence;
   };
   struct BlindFront {
-    ProcessFacts process;
+    SharedProcess process;
     std::string evidence;
   };
   void note_blind_fronts(const RequestReport& report);

@@ -46,10 +46,12 @@ void write_related(JsonWriter& json, std::initializer_list<const Endpoint*> endp
   const auto related = json.object("related");
   json.texts("ip", addresses);
   if (certificate == nullptr) return;
-  json.texts("hash", {certificate->sha256});
-  std::vector<std::string> names;
-  for (const auto& name : certificate->subject.common_name) add_once(names, name);
-  json.texts("user", names);
+  json.repeat(Fragment::kRelated, certificate->sha256, [&] {
+    json.texts("hash", {certificate->sha256});
+    std::vector<std::string> names;
+    for (const auto& name : certificate->subject.common_name) add_once(names, name);
+    json.texts("user", names);
+  });
 }
 
 void write_process_identity(JsonWriter& json, const ProcessFacts& process) {

@@ -32,7 +32,7 @@ std::string handshake_message(const HandshakeReport& report) {
     message += report.outcome == "failure" ? "failed" : "not finished";
     if (!report.reason.empty()) message += ": " + report.reason;
   }
-  const std::string process = process_text(report.process);
+  const std::string process = process_text(*report.process);
   if (!process.empty()) message += " at " + process;
   if (report.bound && !report.source.is_unix()) message += " from " + report.source.ip.text();
   return message;
@@ -67,8 +67,8 @@ void write_handshake(JsonWriter& json, const SinkContext& context, const Handsha
   write_network(json, destination, "tls");
   write_endpoint(json, "source", source);
   write_endpoint(json, "destination", destination, server_name(&session));
-  write_process(json, report.process);
-  write_workload(json, context, report.process);
+  write_process(json, *report.process);
+  write_workload(json, context, *report.process);
   write_tls(json, &session, certificate);
   write_related(json, {source, destination}, certificate);
   const auto own = json.object("mtlswatch");

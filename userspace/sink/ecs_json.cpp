@@ -67,11 +67,11 @@ void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnv
     const auto ecs = json.object("ecs");
     json.text("version", "9.4.0");
   }
-  write_agent_and_host(json, context);
+  json.repeat(Fragment::kAgentAndHost, context.agent_id, [&] { write_agent_and_host(json, context); });
 }
 
-void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const SinkContext& context) {
-  JsonWriter json(buffer);
+void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const SinkContext& context, JsonFragments* fragments) {
+  JsonWriter json(buffer, fragments);
   const auto root = json.root();
   if (const auto* handshake = std::get_if<HandshakeReport>(&report)) write_handshake(json, context, *handshake);
   if (const auto* request = std::get_if<RequestReport>(&report)) write_request(json, context, *request);

@@ -10,6 +10,7 @@
 
 #include "userspace/model/pod.h"
 #include "userspace/model/verdict.h"
+#include "userspace/sink/json_writer.h"
 
 namespace mtlswatch {
 
@@ -33,7 +34,7 @@ std::string utc(const SinkContext& context, std::uint64_t boottime_ns);
 
 /// One JSON object without a newline; valid UTF-8 whatever the report holds.
 std::string ecs_json(const Report& report, const SinkContext& context);
-/// The same, appended.
-void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const SinkContext& context);
+/// The same, appended. fragments: of events with the same context.
+void append_ecs_json(fmt::memory_buffer& buffer, const Report& report, const SinkContext& context, JsonFragments* fragments = nullptr);
 
 }  // namespace mtlswatch

@@ -88,9 +88,9 @@ void write_hop(JsonWriter& json, const SinkContext& context, const Hop& hop) {
   const auto object = json.item_object();
   {
     const auto process = json.object("process");
-    write_process_identity(json, hop.process);
+    write_process_identity(json, *hop.process);
   }
-  write_workload(json, context, hop.process);
+  write_workload(json, context, *hop.process);
   write_endpoint(json, "source", hop.source ? &*hop.source : nullptr);
   write_endpoint(json, "destination", hop.destination ? &*hop.destination : nullptr);
   if (hop.tls) write_hop_tls(json, hop.session);
@@ -200,8 +200,8 @@ void write_request(JsonWriter& json, const SinkContext& context, const RequestRe
   write_endpoint(json, "source", source);
   write_endpoint(json, "destination", destination, server_name(origin));
   write_endpoint(json, "server", &report.server);
-  write_process(json, report.process);
-  write_workload(json, context, report.process);
+  write_process(json, *report.process);
+  write_workload(json, context, *report.process);
   {
     const auto service = json.object("service");
     json.text("name", report.backend);

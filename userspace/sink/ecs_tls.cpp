@@ -37,19 +37,23 @@ void write_x509(JsonWriter& json, const Certificate& certificate) {
 }
 
 /// The old names next to x509 stay in ECS, and dashboards read them.
+void write_holder(JsonWriter& json, const Certificate& certificate) {
+  {
+    const auto hash = json.object("hash");
+    json.text("sha256", certificate.sha256);
+  }
+  if (!certificate.parsed) return;
+  json.text("subject", certificate.subject.text);
+  json.text("issuer", certificate.issuer.text);
+  write_validity(json, certificate);
+  write_x509(json, certificate);
+}
+
 void write_client(JsonWriter& json, const Session* session, const Certificate* certificate) {
   const auto client = json.object("client");
   json.text("server_name", server_name(session));
   if (certificate == nullptr) return;
-  {
-    const auto hash = json.object("hash");
-    json.text("sha256", certificate->sha256);
-  }
-  if (!certificate->parsed) return;
-  json.text("subject", certificate->subject.text);
-  json.text("issuer", certificate->issuer.text);
-  write_validity(json, *certificate);
-  write_x509(json, *certificate);
+  json.repeat(Fragment::kTlsClient, certificate->sha256, [&] { write_holder(json, *certificate); });
 }
 
 void write_server_hello(JsonWriter& json, const ServerHello& hello) {
@@ -103,11 +107,13 @@ void write_facts(JsonWriter& json, const Session& session) {
 void write_chain(JsonWriter& json, const CertificateChain& chain) {
   const auto array = json.array("chain");
   for (const Certificate& certificate : chain) {
-    const auto object = json.item_object();
-    json.text("subject", certificate.subject.text);
-    json.text("issuer", certificate.issuer.text);
-    json.text("serial", certificate.serial_number);
-    json.text("sha256", certificate.sha256);
+    json.repeat(Fragment::kChainLink, certificate.sha256, [&] {
+      const auto object = json.item_object();
+      json.text("subject", certificate.subject.text);
+      json.text("issuer", certificate.issuer.text);
+      json.text("serial", certificate.serial_number);
+      json.text("sha256", certificate.sha256);
+    });
   }
 }
 
@@ -125,7 +131,8 @@ void write_hop_tls(JsonWriter& json, const Session& session) {
   write_established(json, session);
   const Certificate* certificate = leaf(session);
   const auto client = json.object("client");
-  if (certificate != nullptr && certificate->parsed) write_x509(json, *certificate);
+  if (certificate == nullptr || !certificate->parsed) return;
+  json.repeat(Fragment::kX509, certificate->sha256, [&] { write_x509(json, *certificate); });
 }
 
 void write_client_certificate(JsonWriter& json, const Session* session, const Certificate* certificate) {

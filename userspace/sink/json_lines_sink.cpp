@@ -73,7 +73,7 @@ Status JsonLinesSink::write(const Report& report) {
     if (!reader_gone_) counters_.last_error = "the reader is too slow";
     return reader_gone_ ? gone() : Status(Done{});
   }
-  append_ecs_json(buffer_, report, context_);
+  append_ecs_json(buffer_, report, context_, &fragments_);
   buffer_.push_back('\n');
   return buffer_.size() - sent_ >= kBatchBytes && !stalled_ ? flush() : Status(Done{});
 }

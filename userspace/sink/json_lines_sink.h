@@ -71,6 +71,7 @@ class JsonLinesSink final : public Sink {
   UniqueFd fd_;
   FdKind fd_kind_ = FdKind::kStream;
   SinkContext context_;
+  JsonFragments fragments_;
   JsonLinesLimits limits_;
   KindFilter filter_;
   std::string path_;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sink/json_writer.h"
 
+#include <emmintrin.h>
+
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "userspace/sink/utf8.h"
@@ -14,24 +18,31 @@ void append_text(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.append(text.data(), text.data() + text.size());
 }
 
-bool is_plain(char character) {
-  const auto byte = static_cast<unsigned char>(character);
-  return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+constexpr std::size_t kStep = sizeof(__m128i);
+
+/// How many of these bytes stand for themselves up to the first that may not. kStep more must be readable behind them.
+std::size_t plain_bytes(const char* text, std::size_t size) {
+  for (std::size_t at = 0; at < size; at += kStep) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + at));
+    const auto is = [bytes](char character) { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(character)); };
+    const __m128i is_special = _mm_or_si128(_mm_or_si128(is('"'), is('\\')), is(0x7f));
+    const __m128i is_low_or_high = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));  // signed: above 0x7f too
+    const int found = _mm_movemask_epi8(_mm_or_si128(is_special, is_low_or_high));
+    if (found != 0) return std::min(size, at + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(found))));
+  }
+  return size;
 }
 
-/// How many bytes of text stand for themselves up to the first that may not, eight at a time: nearly all of it.
-std::size_t plain_bytes(std::string_view text) {
-  constexpr std::uint64_t kEach = 0x0101010101010101;
-  constexpr std::uint64_t kTop = 0x80 * kEach;
-  const auto has_zero = [](std::uint64_t word) { return (word - kEach) & ~word & kTop; };
-  std::size_t at = 0;
-  for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
-    std::memcpy(&word, text.data() + at, sizeof word);
-    const std::uint64_t is_control = (word - 0x20 * kEach) & ~word & kTop;
-    if ((word & kTop) | is_control | has_zero(word ^ 0x7f * kEach) | has_zero(word ^ '"' * kEach) | has_zero(word ^ '\\' * kEach)) break;
-  }
-  while (at < text.size() && is_plain(text[at])) ++at;
-  return at;
+/// Appends text as it is, up to the first byte that needs a closer look; says how many bytes that were.
+std::size_t append_plain(fmt::memory_buffer& buffer, std::string_view text) {
+  const std::size_t before = buffer.size();
+  buffer.resize(before + text.size() + kStep);
+  char* const copy = buffer.data() + before;
+  std::memcpy(copy, text.data(), text.size());
+  std::memset(copy + text.size(), 0, kStep);
+  const std::size_t plain = plain_bytes(copy, text.size());
+  buffer.resize(before + plain);
+  return plain;
 }
 
 void append_escaped(fmt::memory_buffer& buffer, char character) {
@@ -52,9 +63,7 @@ void append_escaped(fmt::memory_buffer& buffer, char character) {
 void append_json_string(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
   while (!text.empty()) {
-    const std::size_t plain = plain_bytes(text);
-    append_text(buffer, text.substr(0, plain));
-    text.remove_prefix(plain);
+    text.remove_prefix(append_plain(buffer, text));
     if (text.empty()) break;
     const std::size_t bytes = utf8_sequence_bytes(text);
     if (bytes == 0) append_text(buffer, kReplacement);
@@ -65,11 +74,11 @@ void append_json_string(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
 }
 
-/// A comma, unless this is the first entry of its object or array. No value ends in an opening bracket.
+/// A comma, unless this is the first entry of its object or array, or one stands there already. No value ends in one of these.
 void JsonWriter::separate() {
   if (buffer_.size() == 0) return;
   const char last = buffer_.data()[buffer_.size() - 1];
-  if (last != '{' && last != '[' && last != '\n') buffer_.push_back(',');
+  if (last != '{' && last != '[' && last != '\n' && last != ',') buffer_.push_back(',');
 }
 
 /// Keys are our own literals: nothing in them needs escaping.

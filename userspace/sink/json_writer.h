@@ -5,18 +5,35 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace mtlswatch {
 
+/// Parts of events that are the same in all of them: see JsonWriter::repeat.
+enum class Fragment { kAgentAndHost, kTlsClient, kX509, kRelated, kChainLink, kCount };
+
+/// The text of such parts, by what they tell of. One of each output's.
+class JsonFragments {
+ public:
+  using Texts = std::unordered_map<std::string, std::string>;
+  Texts& operator[](Fragment kind) { return texts_[static_cast<std::size_t>(kind)]; }
+
+  static constexpr std::size_t kMost = 256;  ///< of each kind; one more, and all are made anew
+
+ private:
+  std::array<Texts, static_cast<std::size_t>(Fragment::kCount)> texts_;
+};
+
 class JsonWriter {
  public:
   using Buffer = fmt::memory_buffer;
-  explicit JsonWriter(Buffer& buffer) : buffer_(buffer) {}
+  explicit JsonWriter(Buffer& buffer, JsonFragments* fragments = nullptr) : buffer_(buffer), fragments_(fragments) {}
 
   /// An object or array that is open while this lives. Close the inner before the outer: scopes do.
   class Scope {
@@ -59,6 +76,24 @@ class JsonWriter {
   void null(std::string_view key);
   /// An element of the open array.
   void item(std::string_view value);
+  /// What write() writes, which name alone decides: where this writer has fragments and name is not empty, it is called
+  /// once. Half of a request's event is its client's certificate.
+  template <typename Write>
+  void repeat(Fragment kind, const std::string& name, Write write) {
+    if (fragments_ == nullptr || name.empty()) return write();
+    const std::size_t before = buffer_.size();
+    separate();
+    const std::size_t start = buffer_.size();
+    JsonFragments::Texts& known = (*fragments_)[kind];
+    if (const auto found = known.find(name); found != known.end()) {
+      append(found->second);
+    } else {
+      write();
+      if (known.size() >= JsonFragments::kMost) known.clear();
+      known.emplace(name, std::string(buffer_.data() + start, buffer_.size() - start));
+    }
+    if (buffer_.size() == start) buffer_.resize(before);
+  }
 
  private:
   Scope open(std::string_view key, char begin, char end, bool keep_empty);
@@ -67,6 +102,7 @@ class JsonWriter {
   void append(std::string_view text) { buffer_.append(text.data(), text.data() + text.size()); }
 
   Buffer& buffer_;
+  JsonFragments* fragments_;
 };
 
 /// Appends a JSON string: always valid UTF-8 and one line, whatever the bytes. Bytes that are no UTF-8 become U+FFFD.

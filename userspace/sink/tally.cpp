@@ -94,7 +94,7 @@ std::vector<std::string> verify_failure_names() {
 
 HandshakeKind kind_of(const HandshakeReport& report) {
   HandshakeKind kind;
-  kind.proxy = report.process.known_proxy.empty() ? kOther : report.process.known_proxy;
+  kind.proxy = report.process->known_proxy.empty() ? kOther : report.process->known_proxy;
   kind.outcome = report.outcome;
   kind.client_cert = client_certificate_text(report);
   kind.tls_version = version_text(report.session);

@@ -41,7 +41,7 @@ TEST(Explain, names_who_connected_directly) {
 TEST(Explain, does_not_make_a_hop_of_who_connected_directly) {
   RequestReport report = direct_report();
   Hop& hop = report.hops.emplace_back();
-  hop.process = *report.peer_process;
+  hop.process = report.peer_process;
   hop.evidence = "candidates";
   EXPECT_EQ(explained(report).find("several clients"), std::string::npos);
 }

@@ -173,8 +173,8 @@ TEST(Attribution, a_plaintext_client_that_is_itself_a_front_is_followed_outwards
   scene.pass(2'100 * kMs);
   const Provenance& way = scene.settled().provenance;
   ASSERT_EQ(way.hops.size(), 2u);
-  EXPECT_EQ(way.hops[0].process.pid, 11u) << "outermost first";
-  EXPECT_EQ(way.hops[1].process.pid, kNginx);
+  EXPECT_EQ(way.hops[0].process->pid, 11u) << "outermost first";
+  EXPECT_EQ(way.hops[1].process->pid, kNginx);
   ASSERT_EQ(way.origins.size(), 1u);
   EXPECT_EQ(way.origins[0].id, outer);
 }

@@ -88,7 +88,7 @@ TEST_F(Chain, a_relay_of_tls_is_a_hop_and_the_session_inside_the_origin) {
   shakes_hands(kNginx, way.inside, "alice");
   const Provenance& provenance = ask(way.inside).provenance;
   ASSERT_EQ(provenance.hops.size(), 2u);
-  EXPECT_EQ(provenance.hops[0].process.pid, kOuter) << "outermost first";
+  EXPECT_EQ(provenance.hops[0].process->pid, kOuter) << "outermost first";
   EXPECT_EQ(provenance.hops[0].evidence, "client hello");
   ASSERT_EQ(provenance.origins.size(), 1u);
   EXPECT_EQ(provenance.origins[0].source.port, 40000);

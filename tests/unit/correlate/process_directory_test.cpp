@@ -26,9 +26,9 @@ TEST(ProcessDirectory, a_child_is_what_its_parent_is) {
   directory.learn(front(kMaster));
   directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
   EXPECT_TRUE(directory.is_known(kChild));
-  EXPECT_TRUE(directory.find(kChild).front);
-  EXPECT_EQ(directory.find(kChild).pid, kChild);
-  EXPECT_EQ(directory.find(kChild).parent_pid, kMaster);
+  EXPECT_TRUE(directory.find(kChild)->front);
+  EXPECT_EQ(directory.find(kChild)->pid, kChild);
+  EXPECT_EQ(directory.find(kChild)->parent_pid, kMaster);
 }
 
 // A front that serves each connection in a process of its own has just begun to listen: its children end before it is known.
@@ -38,7 +38,7 @@ TEST(ProcessDirectory, a_child_that_ended_is_what_its_parent_turns_out_to_be) {
   EXPECT_FALSE(directory.is_known(kChild));
   directory.apply(change(ProcessChangeKind::kExit, kChild));
   directory.learn(front(kMaster));
-  EXPECT_TRUE(directory.find(kChild).front);
+  EXPECT_TRUE(directory.find(kChild)->front);
 }
 
 TEST(ProcessDirectory, a_child_that_was_looked_at_keeps_its_own_facts) {
@@ -48,7 +48,7 @@ TEST(ProcessDirectory, a_child_that_was_looked_at_keeps_its_own_facts) {
   own.pid = kChild;
   directory.learn(own);
   directory.learn(front(kMaster));
-  EXPECT_FALSE(directory.find(kChild).front);
+  EXPECT_FALSE(directory.find(kChild)->front);
 }
 
 TEST(ProcessDirectory, nothing_is_inherited_from_whoever_gets_the_parents_number) {
@@ -57,7 +57,7 @@ TEST(ProcessDirectory, nothing_is_inherited_from_whoever_gets_the_parents_number
     directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
     directory.apply(change(ending, kMaster));
     directory.learn(front(kMaster));
-    EXPECT_FALSE(directory.find(kChild).front);
+    EXPECT_FALSE(directory.find(kChild)->front);
   }
 }
 

@@ -130,31 +130,31 @@ TEST(Session, tls_1_2_resumption_is_told_by_the_echoed_session_id) {
   ClientHello client;
   ServerHello server;
   server.version = 0x0303;
-  EXPECT_EQ(is_resumption(client, server), false);
+  EXPECT_EQ(is_resumption(&client, &server), false);
   client.session_id = {1, 2, 3};
   server.session_id = {9};
-  EXPECT_EQ(is_resumption(client, server), false);
+  EXPECT_EQ(is_resumption(&client, &server), false);
   server.session_id = {1, 2, 3};
-  EXPECT_EQ(is_resumption(client, server), true);
+  EXPECT_EQ(is_resumption(&client, &server), true);
   client.session_id.clear();
   client.has_session_ticket = true;
   server.session_id.clear();
-  EXPECT_EQ(is_resumption(client, server), std::nullopt);
-  EXPECT_EQ(is_resumption(std::nullopt, server), std::nullopt);
+  EXPECT_EQ(is_resumption(&client, &server), std::nullopt);
+  EXPECT_EQ(is_resumption(nullptr, &server), std::nullopt);
 }
 
 TEST(Session, resumption_is_not_denied_where_the_extension_that_tells_it_was_not_read) {
   ClientHello client;
   ServerHello server;
   server.version = 0x0304;
-  EXPECT_EQ(is_resumption(client, server), false);
+  EXPECT_EQ(is_resumption(&client, &server), false);
   server.cut = true;
-  EXPECT_EQ(is_resumption(client, server), std::nullopt);
+  EXPECT_EQ(is_resumption(&client, &server), std::nullopt);
   server.selected_pre_shared_key = true;
-  EXPECT_EQ(is_resumption(client, server), true);
+  EXPECT_EQ(is_resumption(&client, &server), true);
   server.version = 0x0303;
   client.cut = true;
-  EXPECT_EQ(is_resumption(client, server), std::nullopt);
+  EXPECT_EQ(is_resumption(&client, &server), std::nullopt);
 }
 
 TEST(Session, a_failure_carries_the_first_reason_and_the_end_of_stream_its_own) {

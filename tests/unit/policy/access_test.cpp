@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "userspace/policy/request_path.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
@@ -38,7 +39,7 @@ RequestReport direct(const char* path = "/healthz") {
   report.reason = Reason::kDirectConnection;
   report.head.path = path;
   report.source = Endpoint{*parse_ip("10.1.2.3"), 40000, {}};
-  ProcessFacts& peer = report.peer_process.emplace();
+  ProcessFacts& peer = change(report.peer_process);
   peer.executable = "/usr/bin/kubelet";
   peer.uid = 0;
   peer.cgroup = "/system.slice/kubelet.service";
@@ -130,10 +131,10 @@ TEST(Exemption, does_nothing_when_any_part_of_it_differs) {
   report.source->ip = *parse_ip("10.2.0.1");
   EXPECT_TRUE(still_bypass(by_source(), report)) << "source";
   report = direct();
-  report.peer_process->uid = 1000;
+  change(report.peer_process).uid = 1000;
   EXPECT_TRUE(still_bypass(by_process(), report)) << "uid";
   report = direct();
-  report.peer_process->cgroup = "/user.slice";
+  change(report.peer_process).cgroup = "/user.slice";
   EXPECT_TRUE(still_bypass(by_process(), report)) << "cgroup";
   report = direct();
   report.peer_process.reset();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/policy/judge.h"
+#include "tests/unit/builders/change.h"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +20,7 @@ Origin verified_origin(const std::string& name = "alice") {
   Origin origin;
   origin.source = tcp("203.0.113.9", 40000);
   origin.destination = tcp("10.0.0.1", 443);
-  origin.process = process(10, true);
+  change(origin.process) = process(10, true);
   origin.first_bytes = FirstBytes::kTls;
   origin.session.state = SessionState::kEstablished;
   origin.session.presented = true;
@@ -44,10 +45,10 @@ SettledExchange through_front(const Origin& origin) {
   SettledExchange exchange;
   exchange.request.head.state = HeadState::kComplete;
   exchange.status = 200;
-  exchange.process.backend = "shop";
+  change(exchange.process).backend = "shop";
   exchange.server = tcp("127.0.0.1", 8000);
   exchange.provenance.peer_kind = PeerKind::kProcess;
-  exchange.provenance.peer_process = process(10, true);
+  change(exchange.provenance.peer_process) = process(10, true);
   exchange.provenance.upstream_seen = true;
   exchange.provenance.origins = {origin};
   exchange.provenance.attribution = {"request+response", Confidence::kExact, 1};
@@ -80,7 +81,7 @@ class JudgeTest : public testing::Test {
 
 TEST_F(JudgeTest, a_remote_address_that_may_be_source_nats_is_no_bypass) {
   SettledExchange exchange = from_remote("192.0.2.1");
-  config.backends.emplace_back().name = exchange.process.backend;
+  config.backends.emplace_back().name = exchange.process->backend;
   config.backends[0].proxies.emplace();
   EXPECT_EQ(reason(exchange), Reason::kDirectConnection);
   exchange.provenance.backend_connection_lossy = true;
@@ -131,7 +132,7 @@ TEST_F(JudgeTest, a_session_that_was_not_seen_is_never_a_bypass) {
   origin.touched_by_loss = false;
   EXPECT_EQ(reason(through_front(origin)), Reason::kUnboundSession);
   origin.session.state = SessionState::kHandshaking;
-  origin.session.server_hello = ServerHello{};
+  change(origin.session.server_hello) = {};
   EXPECT_EQ(reason(through_front(origin)), Reason::kUnsupportedTlsLibrary);
 }
 
@@ -180,7 +181,7 @@ TEST_F(JudgeTest, a_front_whose_sending_was_not_seen_is_unknown) {
 TEST_F(JudgeTest, a_local_process_that_is_no_front_is_a_direct_connection_and_named) {
   SettledExchange exchange = through_front(verified_origin());
   exchange.provenance.origins.clear();
-  exchange.provenance.peer_process = process(77, false);
+  change(exchange.provenance.peer_process) = process(77, false);
   exchange.provenance.peer = tcp("127.0.0.1", 50001);
   const RequestReport report = judge(exchange);
   EXPECT_EQ(report.reason, Reason::kDirectConnection);
@@ -191,7 +192,7 @@ TEST_F(JudgeTest, a_local_process_that_is_no_front_is_a_direct_connection_and_na
 
 TEST_F(JudgeTest, a_users_own_relay_neither_authenticates_nor_is_accused_of_what_is_not_proved) {
   SettledExchange exchange = through_front(verified_origin());
-  exchange.provenance.peer_process = process(77, false);
+  change(exchange.provenance.peer_process) = process(77, false);
   EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted);
   exchange.provenance.origins = {plaintext_origin()};
   EXPECT_EQ(reason(exchange), Reason::kDirectConnection);
@@ -205,7 +206,7 @@ TEST_F(JudgeTest, beyond_a_stranger_only_a_proved_bypass_is_told) {
   EXPECT_EQ(reason(exchange), Reason::kPlaintextIngress);
   exchange.provenance.origins.clear();
   EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted) << "its clients were not seen";
-  exchange.provenance.peer_process = process(77, false);
+  change(exchange.provenance.peer_process) = process(77, false);
   EXPECT_EQ(reason(exchange), Reason::kFrontNotTrusted);
 }
 

@@ -3,14 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "userspace/policy/judge.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
 
 Origin opaque_origin() {
   Origin origin;
-  origin.process.pid = 10;
-  origin.process.tls_coverage = "blind";
+  change(origin.process).pid = 10;
+  change(origin.process).tls_coverage = "blind";
   origin.first_bytes = FirstBytes::kTls;
   return origin;
 }
@@ -23,7 +24,7 @@ Origin plaintext_origin() {
 
 Origin unproved_origin() {
   Origin origin = opaque_origin();
-  origin.process.tls_coverage = "attached";
+  change(origin.process).tls_coverage = "attached";
   origin.session.state = SessionState::kEstablished;
   return origin;
 }
@@ -31,10 +32,9 @@ Origin unproved_origin() {
 Reason reason_among(std::vector<Origin> origins, bool is_front) {
   SettledExchange exchange;
   exchange.request.head.state = HeadState::kComplete;
-  exchange.process.backend = "shop";
+  change(exchange.process).backend = "shop";
   exchange.provenance.peer_kind = PeerKind::kProcess;
-  exchange.provenance.peer_process = ProcessFacts{};
-  exchange.provenance.peer_process->front = is_front;
+  change(exchange.provenance.peer_process).front = is_front;
   exchange.provenance.upstream_seen = true;
   exchange.provenance.attribution = {"candidates", Confidence::kOneOf, static_cast<std::uint32_t>(origins.size())};
   exchange.provenance.origins = std::move(origins);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "userspace/policy/rules_engine.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 
@@ -27,7 +28,7 @@ class RulesTest : public testing::Test {
     report.destination = Endpoint{*parse_ip("192.0.2.1"), 443, {}};
     report.certificate = std::make_shared<Certificate>(leaf());
     Hop& hop = report.hops.emplace_back();
-    hop.process = nginx();
+    change(hop.process) = nginx();
     return report;
   }
 
@@ -50,7 +51,7 @@ class RulesTest : public testing::Test {
     report.session.presented = true;
     report.session.verify_code = 0;
     report.session.chain = {leaf()};
-    report.session.server_hello.emplace().version = 0x0304;
+    change(report.session.server_hello).version = 0x0304;
     report.source = Endpoint{*parse_ip(client), 40000, {}};
     report.destination = Endpoint{*parse_ip("192.0.2.1"), 443, {}};
     report.bound = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each rule fires on its case, and stays quiet beside it.
 #include "tests/unit/policy/rules_fixture.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
@@ -104,10 +105,10 @@ TEST_F(RulesTest, tell_certificates_that_expired_expire_soon_or_are_not_valid_ye
 
 TEST_F(RulesTest, tell_a_weak_protocol_that_was_accepted) {
   HandshakeReport old = handshake();
-  old.session.server_hello->version = 0x0301;
+  change(old.session.server_hello).version = 0x0301;
   EXPECT_EQ(see(old).at(0).rule_id, "MTLS-1009");
   old.outcome = "failure";
-  old.session.server_hello->version = 0x0302;
+  change(old.session.server_hello).version = 0x0302;
   see(old);
   EXPECT_EQ(count("MTLS-1009"), 1u);
 }
@@ -198,7 +199,7 @@ TEST_F(RulesTest, tell_lost_records_unjudged_requests_and_fronts_that_cannot_be_
   pass(60);
   EXPECT_EQ(count("MTLS-1008"), 2u) << "a server that forwards nothing blinds nobody";
   RequestReport unseen = bypass(Reason::kUnsupportedTlsLibrary);
-  unseen.hops[0].process = blind;
+  change(unseen.hops[0].process) = blind;
   see(unseen);
   pass(60);
   EXPECT_EQ(count("MTLS-1008"), 3u);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "userspace/policy/judge.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
@@ -18,13 +19,13 @@ class SessionVerdict : public testing::Test {
     session.verify_code = 0;
     session.chain = {alice};
     session.finished_ns = 100;
-    session.client_hello.emplace();
+    change(session.client_hello);
   }
 
   Reason reason() const {
     Origin origin;
     origin.identity_may_have_changed = identity_may_have_changed;
-    origin.process.front = true;
+    change(origin.process).front = true;
     origin.first_bytes = FirstBytes::kTls;
     origin.session = session;
     SettledExchange exchange;
@@ -55,7 +56,7 @@ TEST_F(SessionVerdict, neither_believes_nor_accuses_where_the_identity_may_have_
 class EarlyData : public SessionVerdict {
  protected:
   EarlyData() {
-    session.client_hello->has_early_data = true;
+    change(session.client_hello).has_early_data = true;
     request_ns = 50;
   }
 };
@@ -65,13 +66,13 @@ class ResumedSession : public SessionVerdict {
  protected:
   ResumedSession() {
     session.resumed = true;
-    session.original_server_name = session.client_hello->server_name = "shop";
+    session.original_server_name = change(session.client_hello).server_name = "shop";
   }
 };
 
 TEST_F(ResumedSession, counts_under_the_name_that_it_was_made_for) {
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
-  session.client_hello->server_name = "till";
+  change(session.client_hello).server_name = "till";
   EXPECT_EQ(reason(), Reason::kResumedUnderOtherName);
 }
 
@@ -79,7 +80,7 @@ TEST_F(ResumedSession, may_be_used_under_any_name_where_the_client_names_none_or
   session.retried = true;
   EXPECT_EQ(reason(), Reason::kUnboundSession);
   session.retried = false;
-  session.client_hello->server_name.clear();
+  change(session.client_hello).server_name.clear();
   EXPECT_EQ(reason(), Reason::kUnboundSession);
 }
 
@@ -90,9 +91,10 @@ TEST_F(EarlyData, counts_only_once_its_handshake_has_finished) {
 }
 
 TEST_F(EarlyData, may_have_been_announced_where_the_hello_was_not_read) {
-  session.client_hello.emplace().cut = true;
+  session.client_hello.reset();
+  change(session.client_hello).cut = true;
   EXPECT_EQ(reason(), Reason::kEarlyData);
-  session.client_hello->cut = false;
+  change(session.client_hello).cut = false;
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/sink/reports.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
@@ -90,9 +91,9 @@ TEST(EcsHandshake, lists_the_whole_chain_leaf_first) {
 
 TEST(EcsHandshake, tells_what_the_client_offered) {
   HandshakeReport report = handshake_report();
-  report.session.client_hello->alpn = {"h2", "http/1.1"};
-  report.session.client_hello->has_early_data = true;
-  report.session.client_hello->groups = {0x11EC, 0x001D};
+  change(report.session.client_hello).alpn = {"h2", "http/1.1"};
+  change(report.session.client_hello).has_early_data = true;
+  change(report.session.client_hello).groups = {0x11EC, 0x001D};
   EXPECT_EQ(at(written(report), "/mtlswatch/client_hello"),
             json::parse(R"({"alpn":["h2","http/1.1"],"early_data":true,"supported_groups":["X25519MLKEM768","x25519"]})"));
 }
@@ -196,7 +197,7 @@ TEST(EcsHandshake, leaves_out_a_validity_that_no_date_can_say) {
 TEST(EcsHandshake, writes_resumption_and_alpn_only_when_known) {
   HandshakeReport report = handshake_report();
   report.session.resumed = true;
-  report.session.server_hello->alpn = "h2";
+  change(report.session.server_hello).alpn = "h2";
   EXPECT_EQ(at(written(report), "/tls/resumed"), true);
   EXPECT_EQ(at(written(report), "/tls/next_protocol"), "h2");
   report.session.resumed.reset();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/sink/reports.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 namespace {
@@ -78,8 +79,8 @@ TEST(EcsRequest, tells_the_pod_of_each_process_as_far_as_it_is_known) {
   PodDirectory pods;
   pods.put(pod);
   RequestReport report = request_report();
-  report.process.cgroup = "/kubepods/pod" + uid + "/" + id;
-  report.hops[0].process.cgroup = "/docker/" + id;
+  change(report.process).cgroup = "/kubepods/pod" + uid + "/" + id;
+  change(report.hops[0].process).cgroup = "/docker/" + id;
   SinkContext context = test_context();
   const json unknown = written(report, context);
   EXPECT_EQ(at(unknown, "/orchestrator"), json::parse(R"({"type":"kubernetes","resource":{"type":"pod","id":")" + uid + "\"}}"));
@@ -129,9 +130,10 @@ TEST(EcsRequest, names_the_process_that_connected_directly) {
 
 TEST(EcsRequest, does_not_make_root_of_a_user_that_nobody_read) {
   RequestReport report = direct_report();
-  report.peer_process.emplace().pid = 123;
+  report.peer_process.reset();
+  change(report.peer_process).pid = 123;
   EXPECT_EQ(at(written(report), "/mtlswatch/peer/process"), json::parse(R"({"pid":123})"));
-  report.peer_process->name = "curl";  // read, and root
+  change(report.peer_process).name = "curl";  // read, and root
   EXPECT_EQ(at(written(report), "/mtlswatch/peer/process/user/id"), "0");
 }
 
@@ -215,7 +217,7 @@ TEST(EcsRequest, is_one_line_of_json_whatever_the_client_sent) {
   report.head.path = "/\xff\n\"\\\xe2\x82";
   report.head.method = "GE\rT";
   report.claims[0].value = std::string("\0\x80", 2);
-  report.process.command_line = "\x1b[31m";
+  change(report.process).command_line = "\x1b[31m";
   const std::string line = ecs_json(report, test_context());
   EXPECT_EQ(line.find_first_of("\n\r\x1b"), std::string::npos);
   EXPECT_EQ(at(json::parse(line), "/url/path"), "/\xEF\xBF\xBD\n\"\\\xEF\xBF\xBD\xEF\xBF\xBD");

@@ -46,6 +46,60 @@ TEST(JsonString, is_one_line_of_json_for_every_pair_of_bytes) {
   }
 }
 
+TEST(JsonString, finds_what_to_escape_wherever_it_stands) {
+  for (std::size_t size = 0; size < 70; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'x');
+      text[at] = '"';
+      const std::string expected = '"' + text.substr(0, at) + '\\' + text.substr(at) + '"';
+      ASSERT_EQ(json_string(text), expected) << size << " " << at;
+    }
+  }
+}
+
+class Repeated : public ::testing::Test {
+ protected:
+  /// {"a":["x","y"],"b":"z"}, of which the inner values are repeated.
+  std::string object(std::initializer_list<const char*> items, const std::string& name, const char* last) {
+    fmt::memory_buffer buffer;
+    {
+      JsonWriter json(buffer, &fragments);
+      const auto root = json.root();
+      {
+        const auto list = json.array("a");
+        for (const char* item : items) json.repeat(Fragment::kChainLink, name + item, [&] { ++written, json.item(item); });
+      }
+      json.repeat(Fragment::kRelated, name, [&] { ++written, json.text("b", last); });
+    }
+    return fmt::to_string(buffer);
+  }
+
+  JsonFragments fragments;
+  int written = 0;
+};
+
+TEST_F(Repeated, is_written_once_and_the_same_again) {
+  const std::string first = object({"x", "y"}, "one", "z");
+  EXPECT_EQ(first, R"({"a":["x","y"],"b":"z"})");
+  EXPECT_EQ(object({"x", "y"}, "one", "z"), first);
+  EXPECT_EQ(written, 3);
+  EXPECT_EQ(object({"x"}, "two", "other"), R"({"a":["x"],"b":"other"})");
+}
+
+TEST_F(Repeated, is_written_each_time_where_it_has_no_name) {
+  object({}, "", "z");
+  EXPECT_EQ(object({}, "", "other"), R"({"b":"other"})");
+}
+
+TEST_F(Repeated, leaves_no_trace_where_nothing_is_written) {
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(object({"x"}, "one", ""), R"({"a":["x"]})");
+}
+
+TEST_F(Repeated, is_bounded) {
+  for (std::size_t i = 0; i < 3 * JsonFragments::kMost; ++i) object({}, std::to_string(i) + "n", "z");
+  EXPECT_LE(fragments[Fragment::kRelated].size(), JsonFragments::kMost);
+}
+
 TEST(JsonWriter, leaves_no_trace_of_what_is_absent) {
   fmt::memory_buffer buffer;
   {

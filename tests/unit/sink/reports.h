@@ -6,6 +6,7 @@
 #include <string>
 
 #include "userspace/sink/ecs_json.h"
+#include "tests/unit/builders/change.h"
 
 namespace mtlswatch {
 
@@ -77,8 +78,8 @@ inline Session verified_session() {
   session.verify_code = 0;
   session.tls_accepted = true;
   session.chain = {alice()};
-  session.client_hello.emplace().server_name = "api.example.org";
-  ServerHello& hello = session.server_hello.emplace();
+  change(session.client_hello).server_name = "api.example.org";
+  ServerHello& hello = change(session.server_hello);
   hello.version = 0x0304;
   hello.cipher_suite = 0x1302;
   hello.group = 0x001d;
@@ -95,7 +96,7 @@ inline HandshakeReport handshake_report() {
   report.source = endpoint("198.51.100.23:51544");
   report.destination = endpoint("203.0.113.10:443");
   report.bound = true;
-  report.process = process(4121, "nginx");
+  change(report.process) = process(4121, "nginx");
   return report;
 }
 
@@ -122,9 +123,9 @@ inline RequestReport request_report() {
   report.server = endpoint("127.0.0.1:8000");
   report.source = endpoint("198.51.100.23:51544");
   report.destination = endpoint("[2001:db8::1]:443");
-  report.process = process(7310, "gunicorn");
+  change(report.process) = process(7310, "gunicorn");
   Hop hop;
-  hop.process = process(4121, "nginx");
+  change(hop.process) = process(4121, "nginx");
   hop.source = report.source;
   hop.destination = report.destination;
   hop.tls = true;
@@ -151,7 +152,7 @@ inline RequestReport direct_report() {
   report.origin.reset();
   report.source = endpoint("127.0.0.1:40112");
   report.destination = report.server;
-  report.peer_process = process(123, "curl");
+  change(report.peer_process) = process(123, "curl");
   return report;
 }
 

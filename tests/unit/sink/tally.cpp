@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sink/tally.h"
+#include "tests/unit/builders/change.h"
 
 #include <gtest/gtest.h>
 
@@ -74,9 +75,9 @@ TEST(Tally, bounds_the_number_of_services) {
 
 TEST(HandshakeLabels, never_hold_a_name_from_outside) {
   HandshakeReport report = handshake_report();
-  report.process.name = "evil\nname";
+  change(report.process).name = "evil\nname";
   EXPECT_EQ(kind_of(report).proxy, "other");
-  report.process.known_proxy = "nginx";
+  change(report.process).known_proxy = "nginx";
   EXPECT_EQ(kind_of(report).proxy, "nginx");
 }
 
