@@ -53,7 +53,7 @@ std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes&
                          facts.libraries_attached > 0 ? fmt::format("in {} libraries", facts.libraries_attached)
                                                       : "no TLS library could be probed"));
   checks.push_back(check("return_probes", facts.return_probes_are_safe,
-                         facts.return_probes_are_safe ? "" : "not safe on this kernel: handshakes stay unknown"));
+                         facts.return_probes_are_safe ? "" : "not proved safe here: handshakes stay unknown"));
   checks.push_back(check("losses", facts.lost_lately == 0, fmt::format("{} in the last minute", facts.lost_lately)));
   checks.push_back(check("outputs", facts.outputs_lost_lately == 0,
                          fmt::format("{} events lost in the last minute{}{}", facts.outputs_lost_lately,

@@ -67,7 +67,7 @@ Result<TrialProbe> TrialProbe::attach_event(pid_t pid, std::uint64_t file_offset
   attributes.probe_offset = file_offset;
   TrialProbe trial;
   trial.probe_ = UniqueFd(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, pid, -1, -1, PERF_FLAG_FD_CLOEXEC)));
-  if (!trial.probe_) return system_error(kWhat, errno);
+  if (!trial.probe_) return refused_uprobe(kWhat, UprobePath::kPerfEvent, errno);
   return trial;
 }
 

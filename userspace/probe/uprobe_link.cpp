@@ -35,6 +35,12 @@ UniqueFd link_uprobe(int program_fd, const UprobePlace& place) {
   return UniqueFd(static_cast<int>(::syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr)));
 }
 
+// perf_uprobe_event_init and perf_kprobe_event_init, since the fix of CVE-2025-38466.
+Error refused_uprobe(const std::string& what, UprobePath path, int error_number) {
+  const bool is_right = path == UprobePath::kPerfEvent && (error_number == EACCES || error_number == EPERM);
+  return system_error(is_right ? what + ", which needs CAP_SYS_ADMIN where the kernel has no uprobe_multi links (Linux 6.6)" : what, error_number);
+}
+
 Result<Uprobe> Uprobe::place(UprobePath path, const bpf_program* program, const UprobePlace& place) {
   Uprobe probe;
   if (path == UprobePath::kMultiLink) {
@@ -45,7 +51,7 @@ Result<Uprobe> Uprobe::place(UprobePath path, const bpf_program* program, const 
     options.bpf_cookie = place.cookie;
     probe.event_.reset(bpf_program__attach_uprobe_opts(program, place.pid != 0 ? static_cast<pid_t>(place.pid) : -1, place.path, place.file_offset, &options));
   }
-  if (!probe.link_ && !probe.event_) return system_error("attach a uprobe", errno);
+  if (!probe.link_ && !probe.event_) return refused_uprobe("attach a uprobe", path, errno);
   return probe;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
@@ -28,6 +29,9 @@ struct UprobePlace {
 
 /// A uprobe_multi link. Empty, and errno: the kernel refused.
 UniqueFd link_uprobe(int program_fd, const UprobePlace& place);
+
+/// Why the kernel refused a uprobe, for what; names the capability where that is what it asks for.
+Error refused_uprobe(const std::string& what, UprobePath path, int error_number);
 
 /// There as long as this lives.
 class Uprobe {
