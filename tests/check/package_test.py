@@ -19,15 +19,21 @@ def run(*command):
     return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=250, check=False)
 
 
+def pack(folder):
+    """The package of the build, in the folder."""
+    done = run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder, "-D", "CPACK_DEBIAN_DEBUGINFO_PACKAGE=OFF")
+    package = next(folder.glob("*.deb"), None)
+    assert package, done.stdout + done.stderr
+    return package
+
+
 class Package(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory(prefix="mtlswatch-package-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        done = run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", cls.folder, "-D", "CPACK_DEBIAN_DEBUGINFO_PACKAGE=OFF")
-        cls.package = next(cls.folder.glob("*.deb"), None)
-        assert cls.package, done.stdout + done.stderr
+        cls.package = pack(cls.folder)
         cls.root = cls.folder / "root"
         run("dpkg-deb", "-x", cls.package, cls.root)
         cls.units = cls.root / "usr/lib/systemd/system"
