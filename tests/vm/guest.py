@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Inside the machine, as root: installs the package, watches nginx, gunicorn and Django as a service, removes it again; or
-runs end-to-end cases. Every line for the console begins with "guest:"."""
+"""Inside the machine, as root: installs the package over an older one, watches nginx, gunicorn and Django as a service, removes it
+again; or runs end-to-end cases. Every line for the console begins with "guest:"."""
 import json
 import os
 import pathlib
 import pwd
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ from scenarios import scenarios, send  # noqa: E402
 from services import LISTENERS, start_django, start_nginx  # noqa: E402
 
 EVENTS = pathlib.Path("/var/log/mtlswatch/events.json")
+ETC, DROPINS = pathlib.Path("/etc/mtlswatch"), pathlib.Path("/etc/systemd/system/mtlswatch.service.d")
+EDIT = "# the administrator's own\n"
+CAP_SYS_ADMIN = 21  # linux/capability.h
 FOLDER = "/srv/site"
 PATIENCE_S = 60
 failed = []
@@ -112,6 +116,8 @@ def check_threads():
     held = {thread.name: field(thread / "status", "CapPrm") for thread in pathlib.Path(f"/proc/{shown('MainPID')}/task").iterdir()}
     main = held.pop(shown("MainPID"))
     check("its other threads hold no capability", held and set(held.values()) == {"0" * 16} and main != "0" * 16, str(held))
+    said = run("journalctl", "-u", "mtlswatch", "-o", "cat", "--no-pager")[1]
+    check("it put a filter of its own on them, beside systemd's", "filter system calls" not in said and "not filtered" not in said, said)
 
 
 def check_service():
@@ -137,11 +143,48 @@ def check_reload():
     check("it reloads", code == 0 and shown("MainPID") == pid and shown("ActiveState") == "active", text)
 
 
+def install(package):
+    return run("apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", str(PAYLOAD / package),
+               env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def check_upgrade(site):
+    """From the older package, with one conffile edited and one as it came."""
+    code, text = install("older.deb")
+    check("apt installs the older package", code == 0 and wait_for(lambda: shown("ActiveState") == "active"), text)
+    edited, left = ETC / "mtlswatch.yaml", ETC / "conf.d/events.yaml"
+    edited.write_text(edited.read_text() + EDIT)
+    pid = shown("MainPID")
+    code, text = install("mtlswatch.deb")
+    check("apt upgrades it", code == 0 and run("dpkg-query", "-W", "-f", "${Version}", "mtlswatch")[1] != "0.0.1", text)
+    check("what the administrator edited stays", edited.read_text().endswith(EDIT))
+    check("what nobody edited is the new one", "older version" not in left.read_text())
+    check("the unit was restarted", shown("ActiveState") == "active" and shown("MainPID") != pid)
+    site.check_untouched("upgraded")
+
+
+def check_minimal():
+    """Without CAP_SYS_ADMIN this kernel, which has no uprobe_multi links, lets nobody place a uprobe: it has to be said."""
+    DROPINS.mkdir(parents=True, exist_ok=True)
+    shutil.copy("/usr/share/mtlswatch/systemd/minimal.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "mtlswatch")
+    check("with minimal.conf the unit is active", wait_for(lambda: shown("ActiveState") == "active"))
+    held = int(field(pathlib.Path(f"/proc/{shown('MainPID')}/status"), "CapPrm"), 16)
+    check("and holds no CAP_SYS_ADMIN", held != 0 and not held >> CAP_SYS_ADMIN & 1, f"{held:x}")
+    said = run("journalctl", "-u", "mtlswatch", "-o", "cat", "--no-pager", f"_PID={shown('MainPID')}")[1]
+    check("its log names what is missing", "CAP_SYS_ADMIN" in said, said)
+    code, text = run("mtlswatch", "status")
+    check("and it calls itself degraded", code == 5 and "return_probes" in text, text)
+    (DROPINS / "minimal.conf").unlink()
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "mtlswatch")
+
+
 def installation():
     site = Site()
     site.check_untouched("before")
-    code, text = run("apt-get", "install", "-y", "--no-install-recommends", str(PAYLOAD / "mtlswatch.deb"))
-    check("apt installs the package", code == 0, text)
+    check_upgrade(site)
     say(run("mtlswatch", "doctor")[1])
     check_service()
     site.ask_everything("installed")
@@ -153,6 +196,7 @@ def installation():
     check_threads()
     site.check_untouched("restarted")
     site.ask_everything("restarted")
+    check_minimal()
     check("it was never ended by its watchdog", shown("NRestarts") == "0")
     code, text = run("apt-get", "remove", "-y", "mtlswatch")
     check("apt removes the package", code == 0 and shown("ActiveState") == "inactive", text)
