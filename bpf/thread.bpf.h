@@ -62,9 +62,10 @@ static __always_inline void keep_first(struct thread_state *thread, const struct
 		return;
 	thread->first_cookie = 0;
 	__builtin_memset(thread->first, 0, FIRST_KEPT_BYTES);
-	barrier_var(kept);
 	if (kept > FIRST_KEPT_BYTES)
 		kept = FIRST_KEPT_BYTES;
+	barrier_var(kept);
+	kept &= 2 * FIRST_KEPT_BYTES - 1; /* which it is: Linux 6.1's verifier knows no bound of a 32-bit copy */
 	if (bpf_probe_read_user(thread->first, kept, (void *)address))
 		return;
 	if ((state->awaits_server_hello && kept == FIRST_KEPT_BYTES) || is_noise(thread->first, kept))
