@@ -22,7 +22,7 @@ test_packages=(
   curl openssl iproute2 binutils util-linux procps
   nftables haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
   python3-gevent python3-websockets nodejs socat varnish caddy prometheus mandoc man-db
-  apache2-utils bpftrace
+  apache2-utils bpftrace libbenchmark-dev
   prometheus-alertmanager rsyslog python3-jsonschema python3-yaml python3-seccomp lintian dpkg-dev systemd
 )
 # shellcheck disable=SC2034

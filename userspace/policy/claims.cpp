@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <string_view>
 
 #include "userspace/policy/claimed_certificate.h"
 
@@ -39,6 +40,19 @@ constexpr std::array kKinds = {
     HeaderKind{"ssl-client-fingerprint", "fingerprint"},
     HeaderKind{"ssl-client-s-dn-cn", "common_name"},
 };
+
+char fold(char c) {
+  if (c == '_') return '-';
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+const char* kind_of(std::string_view name) {
+  const auto row = std::find_if(kKinds.begin(), kKinds.end(), [&](const HeaderKind& each) {
+    const std::string_view folded = each.name;
+    return std::equal(name.begin(), name.end(), folded.begin(), folded.end(), [](char c, char other) { return fold(c) == other; });
+  });
+  return row == kKinds.end() ? "other" : row->kind;
+}
 
 /// nginx and Apache: SUCCESS, NONE, FAILED:why, GENEROUS; HAProxy: the verify code in decimal, 0 also without a
 /// certificate.
@@ -128,10 +142,7 @@ const std::vector<std::string>& default_identity_headers() {
 
 std::string fold_header_name(const std::string& name) {
   std::string folded = name;
-  for (char& c : folded) {
-    if (c == '_') c = '-';
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  std::transform(folded.begin(), folded.end(), folded.begin(), fold);
   return folded;
 }
 
@@ -139,12 +150,7 @@ std::vector<Claim> list_claims(const RequestHead& head) {
   std::vector<Claim> claims;
   claims.reserve(head.identity_headers.size());
   for (const HeaderField& field : head.identity_headers) {
-    const std::string folded = fold_header_name(field.name);
-    Claim claim{field.name, "other", field.value, "not_checked"};
-    for (const HeaderKind& row : kKinds) {
-      if (folded == row.name) claim.kind = row.kind;
-    }
-    claims.push_back(std::move(claim));
+    claims.push_back({field.name, kind_of(field.name), field.value, "not_checked"});
   }
   return claims;
 }

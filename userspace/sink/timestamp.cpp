@@ -14,21 +14,19 @@ void write_digits(std::string& text, std::size_t end, int digits, std::int64_t v
   for (; digits > 0; --digits, value /= 10) text[--end] = static_cast<char>('0' + value % 10);
 }
 
-/// "2026-11-23T09:15:02" and behind it what tail says, for seconds within the two years above. Every event has a dozen.
-std::string date_and_time(std::int64_t seconds, const char* tail) {
+/// Writes "2026-11-23T09:15:02" over the beginning of text, for seconds within the two years above.
+void write_date_and_time(std::string& text, std::int64_t seconds) {
   using std::chrono::floor;
   const std::chrono::sys_seconds moment{std::chrono::seconds(seconds)};
   const auto day = floor<std::chrono::days>(moment);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(moment - day);
-  std::string text = std::string("0000-00-00T00:00:00") + tail;
   write_digits(text, 4, 4, static_cast<int>(date.year()));
   write_digits(text, 7, 2, static_cast<unsigned>(date.month()));
   write_digits(text, 10, 2, static_cast<unsigned>(date.day()));
   write_digits(text, 13, 2, time.hours().count());
   write_digits(text, 16, 2, time.minutes().count());
   write_digits(text, 19, 2, time.seconds().count());
-  return text;
 }
 
 }  // namespace
@@ -37,14 +35,17 @@ std::string utc_microseconds(std::int64_t ns) {
   constexpr std::int64_t kSecond = 1'000'000'000;
   const std::int64_t fraction = (ns % kSecond + kSecond) % kSecond;
   const std::int64_t seconds = ns / kSecond - (ns % kSecond < 0 ? 1 : 0);
-  std::string text = date_and_time(seconds, ".000000Z");
+  std::string text = "0000-00-00T00:00:00.000000Z";
+  write_date_and_time(text, seconds);
   write_digits(text, 26, 6, fraction / 1000);
   return text;
 }
 
 std::string utc_seconds(std::int64_t seconds) {
   if (seconds < kYear0 || seconds >= kYear10000) return {};
-  return date_and_time(seconds, "Z");
+  std::string text = "0000-00-00T00:00:00Z";
+  write_date_and_time(text, seconds);
+  return text;
 }
 
 }  // namespace mtlswatch
