@@ -66,7 +66,7 @@ void Pipeline::reconfigure(const Config& config) {
 void Pipeline::record(std::span<const std::uint8_t> bytes) {
   events_.clear();
   decoder_.decode(bytes, events_);
-  for (const Event& event : events_) handle(event);
+  for (Event& event : events_) handle(std::move(event));
 }
 
 void Pipeline::process(const ProcessFacts& facts) { handle(ProcessKnown{facts}); }
@@ -92,14 +92,14 @@ void Pipeline::finish(std::uint64_t now_ns) {
   tick(now_ns + ExchangeTracker::kWithoutResponseNs + 1);
 }
 
-void Pipeline::handle(const Event& event) {
+void Pipeline::handle(Event&& event) {
   if (const auto* loss = std::get_if<RecordsLost>(&event)) report_loss(*loss);
   if (const auto* known = std::get_if<ProcessKnown>(&event)) rules_.on_process(known->facts);
   const auto* change = std::get_if<ProcessChange>(&event);
   if (change && change->kind == ProcessChangeKind::kExit) rules_.on_exit(change->pid);
   findings_.handshakes.clear();
   findings_.exchanges.clear();
-  correlator_.on(event, findings_);
+  correlator_.on(std::move(event), findings_);
   for (HandshakeReport& handshake : findings_.handshakes) hand_on(std::move(handshake));
   for (SettledExchange& exchange : findings_.exchanges) report(std::move(exchange));
 }

@@ -45,7 +45,7 @@ class Pipeline {
   const Decoder& decoder() const { return decoder_; }
 
  private:
-  void handle(const Event& event);
+  void handle(Event&& event);
   void report(SettledExchange exchange);
   void report_loss(const RecordsLost& loss);
   /// Hands it on, then whatever alerts the rules make of it.

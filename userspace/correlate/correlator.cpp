@@ -53,8 +53,8 @@ Correlator::Correlator(const LimitsConfig& limits)
       tracer_(connections_, processes_, witnesses_),
       exchanges_(connections_, processes_, tracer_, limits.exchanges) {}
 
-void Correlator::on(const Event& event, Findings& out) {
-  std::visit([&](const auto& item) { handle(item, out); }, event);
+void Correlator::on(Event event, Findings& out) {
+  std::visit([&](auto& item) { handle(item, out); }, event);
 }
 
 void Correlator::handle(const ConnectionOpened& event, Findings&) {
@@ -119,18 +119,18 @@ void Correlator::handle(const ServerHelloSeen& event, Findings&) {
   if (Connection* connection = connections_.find(event.id)) sessions_.on_server_hello(*connection, event);
 }
 
-void Correlator::handle(const RequestSeen& event, Findings& out) {
+void Correlator::handle(RequestSeen& event, Findings& out) {
   Connection* connection = connections_.find(event.id);
   if (connection) connections_.touch(*connection, event.actor, event.time_ns);
   const bool is_encrypted = event.head.state == HeadState::kEncrypted;
   if (is_encrypted ? !connection || !is_encrypted_request(*connection, event) : connection && is_no_tls(connection->session)) return;
-  take_request(connection, event, out);
+  take_request(connection, std::move(event), out);
 }
 
-void Correlator::take_request(const Connection* connection, const RequestSeen& event, Findings& out) {
+void Correlator::take_request(const Connection* connection, RequestSeen event, Findings& out) {
   const std::uint64_t began_ns = connection && connection->receive_turn_ns != 0 ? connection->receive_turn_ns : event.time_ns;
   const bool begins_turn = connection && connection->receive_turn_position == event.position;
-  exchanges_.on_request(event, began_ns < last_loss_ns_, begins_turn, out.exchanges);
+  exchanges_.on_request(std::move(event), began_ns < last_loss_ns_, begins_turn, out.exchanges);
 }
 
 void Correlator::handle(const ResponseSeen& event, Findings& out) {
@@ -146,7 +146,7 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
   const bool was_established = connection->session.state == SessionState::kEstablished;
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
   if (is_no_tls(connection->session)) exchanges_.forget_plaintext(event.id);
-  if (const auto request = request_behind_handshake(*connection, event)) take_request(connection, *request, out);
+  if (auto request = request_behind_handshake(*connection, event)) take_request(connection, std::move(*request), out);
   if (was_established || connection->session.state != SessionState::kEstablished) return;
   witnesses_.on_established(*connection);
   // The first request may have been read together with the client's last handshake message: no turn of its own tells of it.

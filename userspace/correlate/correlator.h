@@ -26,7 +26,7 @@ class Correlator {
   explicit Correlator(const LimitsConfig& limits);
 
   /// Handles one event; appends to out.
-  void on(const Event& event, Findings& out);
+  void on(Event event, Findings& out);
 
   const ProcessDirectory& processes() const { return processes_; }
   WitnessTrust trust(std::uint32_t pid) const { return witnesses_.trust(pid); }
@@ -46,7 +46,7 @@ class Correlator {
   void handle(const ConnectionBegan& event, Findings& out);
   void handle(const ClientHelloSeen& event, Findings& out);
   void handle(const ServerHelloSeen& event, Findings& out);
-  void handle(const RequestSeen& event, Findings& out);
+  void handle(RequestSeen& event, Findings& out);
   void handle(const ResponseSeen& event, Findings& out);
   void handle(const HandshakeStep& event, Findings& out);
   void handle(const PeerCertificate& event, Findings& out);
@@ -59,7 +59,7 @@ class Correlator {
   void handle(const Tick& event, Findings& out);
 
   bool listens_on(std::uint32_t pid, const Endpoint& local) const;
-  void take_request(const Connection* connection, const RequestSeen& event, Findings& out);
+  void take_request(const Connection* connection, RequestSeen event, Findings& out);
   void note_receive(Connection& connection, const Turn& event);
   void retry_waiting(ConnectionId upstream, Findings& out);
   void sweep(std::uint64_t now_ns, Findings& out);

@@ -30,14 +30,15 @@ bool may_have_been_answered(const SettledExchange& facts) {
 
 }  // namespace
 
-void ExchangeTracker::on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled) {
+void ExchangeTracker::on_request(RequestSeen event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled) {
   Exchange exchange;
-  exchange.facts.request = event;
   exchange.facts.touched_by_loss = was_under_way || may_miss_response(event.id);
   if (exchange.facts.touched_by_loss && begins_turn) give_up_unanswered(event.id, event.time_ns, settled);
   exchange.facts.process = processes_.find(event.actor.pid);
   exchange.deadline_ns = event.time_ns + kWithoutResponseNs;
-  enter(event.id, std::move(exchange), settled);
+  const ConnectionId id = event.id;
+  exchange.facts.request = std::move(event);
+  enter(id, std::move(exchange), settled);
 }
 
 // Whose response the next one is, is not known then: it may have been among what was lost, or not have been sent yet.

@@ -29,7 +29,7 @@ class ExchangeTracker {
 
   /// was_under_way: records were lost since it began to arrive. begins_turn: the backend has sent something since whatever it
   /// had read before.
-  void on_request(const RequestSeen& event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled);
+  void on_request(RequestSeen event, bool was_under_way, bool begins_turn, std::vector<SettledExchange>& settled);
   void on_response(const ResponseSeen& event, std::vector<SettledExchange>& settled);
   /// What was received there in the clear was no request after all.
   void forget_plaintext(ConnectionId backend_connection);

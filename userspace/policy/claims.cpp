@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <string_view>
+#include <utility>
 
 #include "userspace/policy/claimed_certificate.h"
 
@@ -146,11 +147,12 @@ std::string fold_header_name(const std::string& name) {
   return folded;
 }
 
-std::vector<Claim> list_claims(const RequestHead& head) {
+std::vector<Claim> list_claims(std::vector<HeaderField> identity_headers) {
   std::vector<Claim> claims;
-  claims.reserve(head.identity_headers.size());
-  for (const HeaderField& field : head.identity_headers) {
-    claims.push_back({field.name, kind_of(field.name), field.value, "not_checked"});
+  claims.reserve(identity_headers.size());
+  for (HeaderField& field : identity_headers) {
+    const char* const kind = kind_of(field.name);
+    claims.push_back({std::move(field.name), kind, std::move(field.value), "not_checked"});
   }
   return claims;
 }

@@ -19,8 +19,8 @@ const std::vector<std::string>& default_identity_headers();
 /// "x-ssl-client-verify" for "X_SSL_Client-Verify": names fold case and '-' / '_', as WSGI does.
 std::string fold_header_name(const std::string& name);
 
-/// Every identity header of the head as a claim. A claim is "not_checked" until it is compared with a certificate.
-std::vector<Claim> list_claims(const RequestHead& head);
+/// Every identity header as a claim. A claim is "not_checked" until it is compared with a certificate.
+std::vector<Claim> list_claims(std::vector<HeaderField> identity_headers);
 
 /// What a claim is held against: the facts of one session.
 struct ProvenIdentity {

@@ -50,7 +50,7 @@ RequestReport Judge::judge(SettledExchange exchange) {
   report.server = exchange.server;
   report.process = exchange.process;
   report.attribution = exchange.provenance.attribution;
-  report.claims = list_claims(exchange.request.head);
+  report.claims = list_claims(std::move(exchange.request.head.identity_headers));
   report.reason = reason_for(exchange, report);
   report.head = std::move(exchange.request.head);
   report.hops = std::move(exchange.provenance.hops);

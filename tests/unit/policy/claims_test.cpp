@@ -13,7 +13,7 @@ TEST(Claims, header_names_fold_case_and_underscore) {
 TEST(Claims, every_identity_header_is_listed_and_none_is_believed) {
   RequestHead head;
   head.identity_headers = {{"X-SSL-Client-S-DN", "CN=root"}, {"SSL_CLIENT_VERIFY", "SUCCESS"}, {"X-Ours", "7"}};
-  const std::vector<Claim> claims = list_claims(head);
+  const std::vector<Claim> claims = list_claims(head.identity_headers);
   ASSERT_EQ(claims.size(), 3u);
   EXPECT_EQ(claims[0].kind, "subject");
   EXPECT_EQ(claims[1].kind, "verify");
@@ -46,7 +46,7 @@ RequestReport claiming(const std::vector<HeaderField>& headers, Reason reason = 
   report.reason = reason;
   report.head.state = HeadState::kComplete;
   report.head.identity_headers = headers;
-  report.claims = list_claims(report.head);
+  report.claims = list_claims(report.head.identity_headers);
   return report;
 }
 
