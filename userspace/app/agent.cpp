@@ -151,6 +151,7 @@ Status Agent::run() {
 
 Status Agent::turn(std::uint64_t now_ns) {
   drained_any_ = false;
+  follow_wall_clock(context_.utc_minus_boottime_ns);
   take_pods(now_ns);
   if (const Status status = ring_->drain(); !status) return status;
   if (drained_any_ || now_ns >= last_tick_ns_ + kIdleTickNs) give_tick(now_ns);

@@ -3,10 +3,12 @@
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 
@@ -32,7 +34,26 @@ std::string first_line(const char* path) {
 
 std::uint64_t boottime_ns() { return static_cast<std::uint64_t>(read_clock(CLOCK_BOOTTIME)); }
 
-std::int64_t utc_minus_boottime_ns() { return read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME); }
+// Whoever is kept from running between the two readings takes that for the difference of the clocks.
+std::int64_t utc_minus_boottime_ns() {
+  constexpr std::int64_t kTogetherNs = 100'000;
+  std::int64_t offset = 0;
+  for (int i = 0; i < 10; ++i) {
+    const std::int64_t before = read_clock(CLOCK_BOOTTIME);
+    offset = read_clock(CLOCK_REALTIME) - before;
+    if (read_clock(CLOCK_BOOTTIME) - before < kTogetherNs) break;
+  }
+  return offset;
+}
+
+void follow_wall_clock(UtcClock& clock) {
+  constexpr std::int64_t kStepNs = 20'000'000;
+  const std::int64_t now_ns = utc_minus_boottime_ns();
+  const std::int64_t step_ns = now_ns - clock;
+  if (std::abs(step_ns) < kStepNs) return;
+  clock.set(now_ns);
+  spdlog::info("the wall clock was set: {:+.3f} s", static_cast<double>(step_ns) / 1e9);
+}
 
 HostAddresses host_addresses() {
   HostAddresses addresses;

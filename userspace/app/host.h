@@ -14,6 +14,8 @@ namespace mtlswatch {
 std::uint64_t boottime_ns();
 /// Added to a CLOCK_BOOTTIME time, it gives UTC since 1970 (CLOCK_REALTIME).
 std::int64_t utc_minus_boottime_ns();
+/// Sets it after a step of the wall clock. What is slewed is CLOCK_BOOTTIME too, and makes no difference.
+void follow_wall_clock(UtcClock& clock);
 
 /// Addresses of all interfaces of this network namespace.
 HostAddresses host_addresses();

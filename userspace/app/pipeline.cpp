@@ -45,7 +45,7 @@ DecoderConfig decoder_config(const Config& config) {
   return decoder;
 }
 
-Pipeline::Pipeline(const Config& config, HostAddresses addresses, std::int64_t utc_minus_boottime_ns, OnReport on_report)
+Pipeline::Pipeline(const Config& config, HostAddresses addresses, UtcClock utc_minus_boottime_ns, OnReport on_report)
     : on_report_(std::move(on_report)),
       decoder_(decoder_config(config)),
       correlator_(config.limits),

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "userspace/base/utc_clock.h"
 #include "userspace/correlate/correlator.h"
 #include "userspace/decode/decoder.h"
 #include "userspace/model/config.h"
@@ -27,7 +28,7 @@ class Pipeline {
   using OnReport = std::function<void(Report&)>;
 
   /// utc_minus_boottime_ns: for what is said in calendar time, the ends of certificates and exemptions.
-  Pipeline(const Config& config, HostAddresses addresses, std::int64_t utc_minus_boottime_ns, OnReport on_report);
+  Pipeline(const Config& config, HostAddresses addresses, UtcClock utc_minus_boottime_ns, OnReport on_report);
 
   /// Takes over what may change while it runs: policy, exemptions, rules, which requests are written.
   void reconfigure(const Config& config);
@@ -57,7 +58,7 @@ class Pipeline {
   Decoder decoder_;
   Correlator correlator_;
   Config config_;
-  std::int64_t utc_minus_boottime_ns_;
+  UtcClock utc_minus_boottime_ns_;
   Judge judge_;
   ClientCas client_cas_;
   RuleEngine rules_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "userspace/base/utc_clock.h"
 #include "userspace/policy/rules_drop.h"
 #include "userspace/policy/rules_handshakes.h"
 #include "userspace/policy/rules_incidents.h"
@@ -15,7 +16,7 @@ namespace mtlswatch {
 
 class RuleEngine {
  public:
-  RuleEngine(const std::vector<RuleConfig>& rules, std::int64_t utc_minus_boottime_ns)
+  RuleEngine(const std::vector<RuleConfig>& rules, UtcClock utc_minus_boottime_ns)
       : rules_(rules), handshakes_(rules_, utc_minus_boottime_ns) {}
   RuleEngine(const RuleEngine&) = delete;  // the rules refer to rules_
   RuleEngine& operator=(const RuleEngine&) = delete;

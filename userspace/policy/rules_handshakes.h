@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "userspace/base/utc_clock.h"
+
 #include "userspace/policy/rules_incidents.h"
 
 namespace mtlswatch {
@@ -22,7 +24,7 @@ class HandshakeRules {
  public:
   static constexpr std::size_t kSources = 4096;  ///< counted apart; when full, quiet ones are forgotten, then all
 
-  HandshakeRules(const RuleTable& rules, std::int64_t utc_minus_boottime_ns)
+  HandshakeRules(const RuleTable& rules, UtcClock utc_minus_boottime_ns)
       : rules_(rules), utc_minus_boottime_ns_(utc_minus_boottime_ns) {}
 
   /// MTLS-1005, 1009, 1011.
@@ -39,7 +41,7 @@ class HandshakeRules {
   void make_room(std::uint64_t now_ns);
 
   const RuleTable& rules_;
-  std::int64_t utc_minus_boottime_ns_;
+  UtcClock utc_minus_boottime_ns_;
   std::unordered_map<std::string, Failures> failures_;  ///< by source
 };
 

@@ -56,7 +56,7 @@ void write_agent_and_host(JsonWriter& json, const SinkContext& context) {
 
 std::string utc(const SinkContext& context, std::uint64_t boottime_ns) {
   return utc_microseconds(
-      static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(context.utc_minus_boottime_ns)));
+      static_cast<std::int64_t>(boottime_ns + static_cast<std::uint64_t>(std::int64_t{context.utc_minus_boottime_ns})));
 }
 
 void write_envelope(JsonWriter& json, const SinkContext& context, const EventEnvelope& envelope) {

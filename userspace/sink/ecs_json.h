@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "userspace/base/utc_clock.h"
 #include "userspace/model/pod.h"
 #include "userspace/model/verdict.h"
 #include "userspace/sink/json_writer.h"
@@ -22,7 +23,7 @@ struct SinkContext {
   std::string host_id;                     ///< /etc/machine-id
   std::string boot_id;                     ///< /proc/sys/kernel/random/boot_id
   std::string kernel_release;              ///< uname -r
-  std::int64_t utc_minus_boottime_ns = 0;  ///< the one place where kernel time becomes UTC
+  UtcClock utc_minus_boottime_ns;
   bool write_query = false;                ///< url.query is written only when asked for
   std::string cluster;                     ///< orchestrator.cluster.name
   const PodDirectory* pods = nullptr;      ///< of this node; null: nobody tells their names

@@ -54,8 +54,6 @@ class JsonLinesSink final : public Sink {
   OutputStatus status() const override {
     return {{}, buffer_.size() - sent_, counters_.lines_written, counters_.lines_lost, counters_.last_error};
   }
-  /// After a step of the wall clock.
-  void set_utc_minus_boottime(std::int64_t ns) { context_.utc_minus_boottime_ns = ns; }
 
  private:
   enum class FdKind { kFile, kSocket, kStream };

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to a host happens to the agent too: it is stopped, starved of memory, its disk is full, its tables are
-full, a proxy has 500 workers, somebody calls the probed functions with garbage. No request may fail for it, no event be
+full, a proxy has 500 workers, the wall clock is set, somebody calls the probed functions with garbage. No request may fail for it, no event be
 wrong, and what is lost is said. --full: half an hour of load at the end (15 s otherwise). Others: `restart` (killed),
 `leaks` (tables), `blindness` (held up)."""
 
+import datetime
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from lab.truth import Ledger
 MIB = 1 << 20
 SOAK_S, FULL_SOAK_S = 15, 1800
 HOSTILE = Path(__file__).parent.parent / "lab/hostile.py"
+WALL_CLOCK = Path(__file__).parent.parent / "lab/wall_clock.c"
 
 
 class _World:
@@ -38,9 +40,9 @@ class _World:
         self.nginx = lab.nginx(self.listeners)
         self.socket = lab.directory / "admin.sock"
 
-    def agent(self, **settings):
+    def agent(self, environment=None, **settings):
         return self.lab.agent(configuration([{"name": "shop", "listen": self.shop.listen()}],
-                                            admin={"socket": str(self.socket)}, **settings))
+                                            admin={"socket": str(self.socket)}, **settings), environment=environment)
 
     def status(self):
         return json.loads(run_program([self.lab.binary, "status", "--json", "--socket", self.socket]).stdout)
@@ -147,6 +149,25 @@ def _many_workers(world):
     agent.stop()
 
 
+def _clock_jump(world):
+    """The wall clock is set back by an hour and on again: for the agent alone, by a library in front of libc."""
+    library, hours = world.lab.directory / "wall_clock.so", world.lab.directory / "hours"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, WALL_CLOCK], check=True)
+    hours.write_text("0")
+    agent = world.agent({"LD_PRELOAD": str(library), "WALL_CLOCK_HOURS": str(hours)})
+    for jump in (-1, 0):
+        hours.write_text(str(jump))
+        time.sleep(1)
+        world.still_sees(f"wall clock at {jump:+} h", agent)
+        wrong_s = [_told_s(event) - time.time() - 3600 * jump for event in agent.find("mtlswatch.request")[-1:]]
+        world.score.check(f"wall clock at {jump:+} h: events tell the new time", wrong_s and abs(wrong_s[0]) < 60, wrong_s)
+    agent.stop()
+
+
+def _told_s(event):
+    return datetime.datetime.fromisoformat(event["@timestamp"]).timestamp()
+
+
 def _hostile(world):
     agent = world.agent()
     before = _resident_bytes(agent.child.pid)
@@ -182,7 +203,7 @@ def run(lab, score):
     if not lab.binary:
         return
     workers = set(world.nginx.worker_pids())
-    for fault in (_stopped, _starved, _full_disk, _full_tables, _many_workers, _hostile, _soak):
+    for fault in (_stopped, _starved, _full_disk, _full_tables, _many_workers, _clock_jump, _hostile, _soak):
         fault(world)
     score.check("nginx kept its workers", set(world.nginx.worker_pids()) == workers)
     score.check("and this machine its mounts", not os.path.ismount(lab.directory / "disk"))

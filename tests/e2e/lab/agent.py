@@ -30,10 +30,10 @@ class Agent:
 
     runs = True
 
-    def __init__(self, binary, directory, name="agent", arguments=("run",)):
+    def __init__(self, binary, directory, name="agent", arguments=("run",), environment=None):
         self.events = []  # filled by read(); every JSON line so far
         self._bytes_read = 0
-        self.child = Child(name, [Path(binary).resolve(), *arguments], directory)
+        self.child = Child(name, [Path(binary).resolve(), *arguments], directory, environment)
         self._wait_ready()
 
     def _wait_ready(self):

@@ -66,7 +66,7 @@ class Laboratory(contextlib.ExitStack):
         self.callback(front.stop)
         return front
 
-    def agent(self, configuration=None, command=("run",)):
+    def agent(self, configuration=None, command=("run",), environment=None):
         """A ready agent, or NoAgent. configuration: YAML text."""
         self._agents += 1
         if not self.binary:
@@ -76,7 +76,7 @@ class Laboratory(contextlib.ExitStack):
             file = self.directory / f"agent-{self._agents}.yaml"
             file.write_text(configuration)
             arguments += ["--config", file]
-        agent = Agent(self.binary, self.directory, f"agent-{self._agents}", arguments)
+        agent = Agent(self.binary, self.directory, f"agent-{self._agents}", arguments, environment)
         self.callback(agent.child.kill)
         return agent
 

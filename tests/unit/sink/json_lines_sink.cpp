@@ -206,9 +206,10 @@ TEST_F(JsonLines, spoils_only_the_line_that_a_full_disk_tore) {
 }
 
 TEST_F(JsonLines, follows_a_step_of_the_wall_clock) {
-  auto sink = JsonLinesSink::open(output_, test_context());
+  SinkContext context = test_context();
+  auto sink = JsonLinesSink::open(output_, context);
   ASSERT_TRUE(sink);
-  sink->set_utc_minus_boottime(0);
+  context.utc_minus_boottime_ns.set(0);
   EXPECT_TRUE(sink->write(agent_report()));
   EXPECT_TRUE(sink->flush());
   EXPECT_EQ(at(nlohmann::json::parse(content(output_.path)), "/@timestamp"), "1970-01-01T00:00:03.000000Z");
