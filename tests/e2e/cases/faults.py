@@ -94,7 +94,7 @@ def _stopped(world):
 
 def _starved(world):
     agent = world.agent()
-    with MemoryLimit("mtlswatch-faults", agent.child.pid, 2 * MIB):  # for what it takes from now on
+    with MemoryLimit("mtlswatch-faults", agent.child, 2 * MIB):  # for what it takes from now on
         world.under_load("2 MiB more memory", agent, lambda: time.sleep(2))
     if agent.child.running():
         world.still_sees("2 MiB more memory", agent)
@@ -205,5 +205,6 @@ def run(lab, score):
     workers = set(world.nginx.worker_pids())
     for fault in (_stopped, _starved, _full_disk, _full_tables, _many_workers, _clock_jump, _hostile, _soak):
         fault(world)
-    score.check("nginx kept its workers", set(world.nginx.worker_pids()) == workers)
+    kept = set(world.nginx.worker_pids())
+    score.check("nginx kept its workers", kept == workers, f"{sorted(workers)}, now {sorted(kept)}")
     score.check("and this machine its mounts", not os.path.ismount(lab.directory / "disk"))
