@@ -15,8 +15,10 @@ struct io_part {
 		__u64 turn;
 	} witness;
 	__u64 user_data;
-	__u32 captured; /* bytes wanted from user_data */
 	__u32 length;
+	/* Bytes wanted from user_data. Not at a multiple of eight: there verifiers take its bounds along into emit_io, and those
+	 * before Linux 6.8 forget that other callers have others (41f6f64e6999), so that branches of emit_io were left out. */
+	__u32 captured;
 	__u32 flags;
 	__u32 received;
 };
@@ -53,6 +55,8 @@ static __always_inline void write_io(const struct io_part *part, const __u32 dat
 	}
 	submit_record(io);
 }
+
+_Static_assert(__builtin_offsetof(struct io_part, captured) % 8 == 4, "see struct io_part");
 
 static __noinline int emit_io(const struct io_part *part)
 {
