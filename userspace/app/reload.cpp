@@ -10,6 +10,7 @@
 #include "userspace/app/agent.h"
 #include "userspace/app/config_loader.h"
 #include "userspace/app/host.h"
+#include "userspace/base/capabilities.h"
 
 namespace mtlswatch {
 namespace {
@@ -98,8 +99,10 @@ Status Agent::replace_outputs(const Config& config) {
   std::erase_if(ending_, [](const std::future<void>& done) {
     return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
-  ending_.push_back(std::async(std::launch::async,
-                               [old = std::make_shared<Outputs>(std::move(*outputs_))] { old->finish(kFinishMs); }));
+  ending_.push_back(std::async(std::launch::async, [old = std::make_shared<Outputs>(std::move(*outputs_))] {
+    static_cast<void>(keep_capabilities({}));  // giving all away is never refused
+    old->finish(kFinishMs);
+  }));
   outputs_.emplace(std::move(*outputs));
   context_.write_query = config.write_query;
   return Done{};
