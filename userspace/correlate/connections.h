@@ -20,7 +20,9 @@ struct ResponseWitness {
   ConnectionId id = 0;         ///< the ingress connection
   std::uint64_t position = 0;  ///< where its last received turn began
   bool valid = true;  ///< false: the send went on after a blocked one, so it may belong to an older response
-  bool begins_answer = false;  ///< the first send after something was received there; else a timer may have made it
+  bool first_of_turn = false;  ///< the first send after something was received there; else a timer may have made it
+  /// Or the first one after the handshake, whose last message may have come in one piece with the request.
+  bool begins_answer = false;
 };
 
 /// The symbol witness of an upstream turn: see stream_ties.h.

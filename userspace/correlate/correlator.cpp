@@ -74,13 +74,12 @@ void Correlator::handle(const Turn& event, Findings& out) {
   if (!connection) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   if (event.end_of_stream) connection->ended_ns = event.time_ns;
-  if (event.is_send) connection->unanswered_ns = 0;
-  if (event.first_of_turn && !event.is_send) connection->unanswered_ns = event.time_ns;
   if (!event.is_send) {
     if (event.first_of_turn) note_receive(*connection, event);
     return;
   }
   const Witnesses::Upstream upstream = witnesses_.on_send(*connection, event);
+  connection->unanswered_ns = 0;
   if (upstream.id != 0) retry_waiting(upstream.id, out);
   if (witnesses_.take_news()) exchanges_.retry_all(out.exchanges);
 }
@@ -94,6 +93,7 @@ void Correlator::note_receive(Connection& connection, const Turn& event) {
   if (!connection.first_received_position) connection.first_received_position = event.position;
   connection.receive_turn_position = event.position;
   connection.receive_turn_ns = event.time_ns;
+  connection.unanswered_ns = event.time_ns;
   if (connection.first_request_ns != 0) return;
   const bool plaintext = connection.first_bytes && *connection.first_bytes != FirstBytes::kTls &&
                          *connection.first_bytes != FirstBytes::kProxyProtocol;

@@ -33,6 +33,11 @@ bool may_speak_http2(const Connection& client) {
   return std::find(offered.begin(), offered.end(), "h2") != offered.end();
 }
 
+// Before a send: nothing else has been sent since the handshake, nor received in a turn of its own.
+bool is_first_since_handshake(const Connection& connection) {
+  return connection.unanswered_ns != 0 && connection.unanswered_ns == connection.session.finished_ns;
+}
+
 }  // namespace
 
 Witnesses::Upstream Witnesses::on_send(Connection& connection, const Turn& turn) {
@@ -66,7 +71,8 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
   const bool known = std::any_of(witnesses.begin(), witnesses.end(),
                                  [&](const auto& witness) { return witness.id == connection.opened.id; });
   if (known || witnesses.size() >= kMostResponseWitnesses) return {};
-  witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed, turn.first_of_turn});
+  const bool begins_answer = turn.first_of_turn || is_first_since_handshake(connection);
+  witnesses.push_back({connection.opened.id, connection.receive_turn_position, !turn.resumed, turn.first_of_turn, begins_answer});
   const auto last_sent = last_sent_.find(connection.owner_pid);
   answered->is_lone &= last_sent != last_sent_.end() && last_sent->second == std::pair(upstream->opened.id, answered->time_ns);
   if (!turn.resumed) ties_.on_answered(*answered, connection.opened.id, connection.owner_pid);
@@ -116,7 +122,7 @@ const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
   return fits ? connection : nullptr;
 }
 
-bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except, bool counts_http2) const {
+bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const {
   const bool over = is_over(upstream, turn);
   const auto& all = connections_.ingress_of(upstream.owner_pid);
   return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
@@ -124,7 +130,7 @@ bool Witnesses::other_may_be_answered(const Connection& upstream, const Upstream
     if (!other || id == except || (other->closed_ns != 0 && other->closed_ns < turn.time_ns)) return false;
     const bool asked_before = other->first_request_ns != 0 && other->first_request_ns <= turn.time_ns;
     const bool withholds_reads =
-        other->blocked || other->last_blocked_ns >= turn.time_ns || (counts_http2 && asked_before && may_speak_http2(*other));
+        other->blocked || other->last_blocked_ns >= turn.time_ns || (asked_before && may_speak_http2(*other));
     const bool still_waits = other->unanswered_ns != 0 && other->unanswered_ns <= turn.time_ns;
     return withholds_reads || (!over && still_waits);
   });
@@ -137,7 +143,7 @@ bool Witnesses::is_over(const Connection& upstream, const UpstreamTurn& turn) {
 // nginx has two timers that together make it look as if somebody else had asked: one sends a delayed request on, the other
 // one a farewell or a delayed answer. (Over HTTP/2 the answers of many streams are one turn: that rule would leave nothing.)
 bool Witnesses::may_agree_by_timers(std::string_view proxy, const ResponseWitness& answered, std::uint32_t pid) const {
-  const bool may_have_waited = !answered.begins_answer || delays_.contains(pid);
+  const bool may_have_waited = !answered.first_of_turn || delays_.contains(pid);
   return proxy == "nginx" && may_have_waited && !may_speak_http2(*connections_.find(answered.id));
 }
 
@@ -170,14 +176,16 @@ WitnessAnswer Witnesses::answer(const Connection& upstream, const UpstreamTurn& 
   if (proxy == "nginx") note_need(asked, by_sockets, pid, turn.time_ns);
   if (!turn.tie) return by_sockets;
   const WitnessAnswer tied = by_tie(*turn.tie, asked.agree && turn.tie->ingress == asked.answered->id, pid, is_final);
-  return tied.kind == WitnessAnswer::Kind::kExact || !does_one_thing_at_a_time(proxy) ? tied : by_sockets;
+  if (tied.kind == WitnessAnswer::Kind::kExact || !does_one_thing_at_a_time(proxy)) return tied;
+  const bool contradicts = by_sockets.kind == WitnessAnswer::Kind::kExact && turn.tie->ingress != by_sockets.ingress;
+  return contradicts && ties_.client(*turn.tie, pid) ? tied : by_sockets;
 }
 
 // Whether adjacent calls are a proof is not known where HTTP/2 clients may withhold, and where they left it open.
 void Witnesses::note_need(const Asked& asked, const WitnessAnswer& by_sockets, std::uint32_t pid, std::uint64_t time_ns) {
   const bool by_http2 = (asked.client && may_speak_http2(*asked.client)) ||
                         (asked.answered && may_speak_http2(*connections_.find(asked.answered->id)));
-  if (by_http2 || by_sockets.kind == WitnessAnswer::Kind::kInconclusive) needs_[pid] = time_ns;
+  if (by_http2 || by_sockets.kind == WitnessAnswer::Kind::kInconclusive) needs_[pid] = std::max(needs_[pid], time_ns);
 }
 
 Witnesses::Asked Witnesses::who_asked(const UpstreamTurn& turn, std::uint32_t pid) {
@@ -206,10 +214,11 @@ WitnessAnswer Witnesses::answer_of_sockets(const Connection& upstream, const Ups
   // read from when the request went out (delays, subrequests). But its timers send too, after any receive: a farewell, a
   // delayed or failed answer to somebody else. So the whole response is waited for, in which the true client shows too.
   if (proxy != "nginx" || turn.response_witnesses.size() > 1) return {};
+  const bool other = other_may_be_answered(upstream, turn, answered->id);
+  if (agree && answered->begins_answer && !other) return {Kind::kExact, answered->id, turn.request_witness.position, "request+response"};
   const bool over = is_over(upstream, turn);
   if (!over && !is_final) return {Kind::kPending, 0, 0, "none"};
-  if (!over && !answered->begins_answer) return {};
-  if (other_may_be_answered(upstream, turn, answered->id, !agree)) return {};
+  if (other || (!over && !answered->begins_answer)) return {};
   return {Kind::kExact, answered->id, answered->position, "response"};
 }
 

@@ -54,6 +54,19 @@ TEST_F(StreamsOfNginx, are_not_believed_before_they_have_agreed_with_the_sockets
   EXPECT_EQ(scene.settled().provenance.attribution.method, "candidates");
 }
 
+// A timer sends alice's delayed request on when bob has just been read from, and another one sends to bob next.
+TEST_F(StreamsOfNginx, speak_against_sockets_that_agree_before_they_are_believed_themselves) {
+  const auto [upstream, backend] = scene.upstream(5000);
+  StreamTied tied{++scene.now_ns, {kNginx, kNginx}, upstream, alice, bob, 300, 0, false};
+  tied.by_socket = true;
+  scene.give(tied);
+  scene.send(upstream, 1, 7000, Witness{bob, 2, 300});
+  scene.request(backend, 7000);
+  scene.response(backend);
+  scene.send(bob, 2, 900, Witness{upstream, 1, 1});
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, bob}));
+}
+
 TEST_F(StreamsOfNginx, are_wanted_for_a_while_where_clients_speak_http2) {
   EXPECT_EQ(scene.correlator.in_need_of_witness(), std::set{kNginx}) << "since they shook hands";
   scene.pass(Witnesses::kNeedNs + 1'100 * kMs);

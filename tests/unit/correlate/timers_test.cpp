@@ -113,5 +113,30 @@ TEST(Timers, a_client_that_withheld_reads_for_a_while_may_be_the_one_who_asked) 
   EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
+/// Alice's request comes in one piece with the last message of her handshake, and is answered behind the tickets.
+ConnectionId ask_with_finished(Scene& scene) {
+  const ConnectionId alice = scene.tls_client(40000);
+  scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, alice, 1, 0, leaf("alice")});
+  scene.send(alice, 2, 500, {});
+  scene.finish_handshake(alice, 1, 0);
+  const auto [upstream, backend] = scene.ask_from(Witness{alice, 1, 100});
+  scene.send_more(alice, Witness{upstream, 1, 1});
+  return alice;
+}
+
+TEST(Timers, the_first_answer_behind_a_handshake_is_one) {
+  Scene scene;
+  ask_with_finished(scene);
+  EXPECT_EQ(scene.settled().provenance.attribution.method, "request+response");
+}
+
+TEST(Timers, the_first_answer_behind_a_handshake_may_be_by_a_timer_while_another_waits) {
+  Scene scene;
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(mallory, 2, 300);
+  const ConnectionId alice = ask_with_finished(scene);
+  EXPECT_EQ(scene.candidates(), (std::vector{mallory, alice}));
+}
+
 }  // namespace
 }  // namespace mtlswatch
