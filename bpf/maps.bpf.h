@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* All maps, and the state they hold. */
+/* The maps that the programs share, and the state they hold. */
 #pragma once
 
 #include "kernel_types.h"

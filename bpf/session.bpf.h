@@ -77,23 +77,24 @@ static __always_inline int read_der_integer(const struct der_field *outer)
 	return value;
 }
 
-static __always_inline void read_server_name(struct mtlswatch_session *record, const struct der_field *outer)
+static __always_inline _Bool read_server_name(struct mtlswatch_session *record, const struct der_field *outer)
 {
 	struct der_field inner = {};
 	__u32 length;
 	if (!read_der(outer->content, outer->content + outer->length, &inner) || inner.tag != DER_OCTET_STRING)
-		return;
+		return 0;
 	length = inner.length;
 	barrier_var(length);
-	if (length >= MTLSWATCH_SERVER_NAME_BYTES)
-		return;
-	if (!bpf_probe_read_user(record->server_name, length, (void *)inner.content))
-		record->server_name_bytes = length;
+	if (length >= MTLSWATCH_SERVER_NAME_BYTES || bpf_probe_read_user(record->server_name, length, (void *)inner.content))
+		return 0;
+	record->server_name_bytes = length;
+	return 1;
 }
 
 static __always_inline void walk_session(struct thread_state *thread, struct mtlswatch_session *record, __u64 at, __u64 end)
 {
 	struct der_field field = {}, peer = {}, verify_result = {}, server_name = {};
+	_Bool complete;
 	if (!read_der(at, end, &field) || field.tag != DER_SEQUENCE)
 		return;
 	at = field.content;
@@ -109,12 +110,15 @@ static __always_inline void walk_session(struct thread_state *thread, struct mtl
 			server_name = field;
 		at = field.content + field.length;
 	}
-	if (at == end)
-		record->flags |= MTLSWATCH_SESSION_COMPLETE;
-	if (verify_result.tag)
+	complete = at == end;
+	if (verify_result.tag) {
 		record->verify_code = read_der_integer(&verify_result);
+		complete &= record->verify_code >= 0;
+	}
 	if (server_name.tag)
-		read_server_name(record, &server_name);
+		complete &= read_server_name(record, &server_name);
+	if (complete)
+		record->flags |= MTLSWATCH_SESSION_COMPLETE;
 	if (!peer.tag)
 		return;
 	record->flags |= MTLSWATCH_SESSION_CERTIFICATE;

@@ -238,8 +238,11 @@ static __always_inline void follow_receive(struct sock *sk, int result, __u32 pr
 	struct io_part part = {};
 	__u32 moved = result > 0 ? result : 0;
 	_Bool first;
-	if (!state || !is_followed(state, process))
+	if (!state || !is_followed(state, process)) {
+		if (thread && result > 0) /* what is fed to TLS next was received here */
+			thread->first_cookie = thread->fed_cookie = 0;
 		return;
+	}
 	first = !state->used;
 	if (first && moved && process & MTLSWATCH_OBSERVED_BACKEND)
 		state->encrypted = begins_with_tls(moved);

@@ -81,6 +81,8 @@ static __always_inline void note_received(struct thread_state *thread, __u64 coo
 	thread->received_since_stream = !thread->ssl; /* a handshake's bytes are no request */
 	if (thread->fed_cookie != cookie) /* the thread went on to somebody else: whose SSL object reads next is open */
 		thread->fed_cookie = 0;
+	if (thread->first_cookie != cookie)
+		thread->first_cookie = 0;
 	thread->connecting = 0;
 	thread->request = 0;
 	thread->forwarding = 0;

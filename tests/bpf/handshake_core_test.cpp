@@ -54,6 +54,17 @@ TEST_F(HandshakeCore, belongs_to_the_connection_whose_first_bytes_were_fed_to_me
   EXPECT_EQ(fed(http, false, http.substr(0, 10)), 0u);
 }
 
+// What came on another connection since, and was fed to TLS, may be a copy of what this one began with.
+TEST_F(HandshakeCore, belongs_to_nobody_where_another_connection_was_received_from_since) {
+  const std::string http = "GET / HTTP/1.1\r\n\r\n";
+  keep_first(7, http, false);
+  receive_outside(7);
+  receive_outside(8);
+  bytes_fed(http);
+  enter(next_session_++);
+  EXPECT_EQ(left_with(-1).cookie, 0u);
+}
+
 // Beginnings that are alike on many connections, and from which a handshake may still come.
 TEST_F(HandshakeCore, belongs_to_nobody_where_too_little_of_a_hello_was_fed_to_tell_whose_it_is) {
   const std::string_view beginnings[] = {"\x16\x03\x01", "\x16", "\x80\x40\x01\x03\x01"};

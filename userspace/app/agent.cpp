@@ -216,7 +216,7 @@ void Agent::on_record(std::span<const std::uint8_t> bytes) {
 // Who connects to Django may be gone in a moment: its /proc facts are read at once. So are those of who has just begun to listen.
 void Agent::learn_of(const mtlswatch_connection& connection) {
   for (const std::uint32_t pid : {connection.header.pid, connection.peer_pid}) {
-    const bool is_news = pid != 0 && (watcher_.listeners_are_old() || !pipeline_.correlator().processes().is_known(pid));
+    const bool is_news = pid != 0 && (watcher_.has_new_listeners() || !pipeline_.correlator().processes().is_known(pid));
     const auto facts = is_news ? watcher_.examine(pid) : std::nullopt;
     if (facts) give_process(*facts);
     if (facts && !facts->listeners.empty()) want_scan(connection.header.time_ns);  // marks the clients it has already

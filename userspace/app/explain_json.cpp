@@ -79,6 +79,12 @@ std::string hop_tls_text(const json& hop) {
   return subject.empty() ? text : text + ", certificate of " + subject;
 }
 
+/// "no client", "1 client", "3 clients": those that may have asked.
+std::string candidates_text(const json& event) {
+  const std::string count = or_else(json_text(event, "/mtlswatch/attribution/candidates"), "0");
+  return (count == "0" ? "no" : count) + (count == "1" ? " client" : " clients");
+}
+
 std::string hops_text(const json& event) {
   std::string text = "\nThe way it came\n";
   int number = 0;
@@ -87,7 +93,7 @@ std::string hops_text(const json& event) {
     const std::string destination = json_endpoint(hop, "/destination");
     const bool is_the_client = source.empty() && json_text(hop, "/process/pid") == json_text(event, "/mtlswatch/peer/process/pid");
     if (is_the_client) continue;  // it is told below as who connected to the backend
-    text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, "several clients"),
+    text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, candidates_text(event)),
                         or_else(destination, "its listeners"), process_text(json_at(hop, "/process")));
     if (!source.empty()) text += "     " + hop_tls_text(hop) + "\n";
     const std::string evidence = json_text(hop, "/evidence");
@@ -108,8 +114,10 @@ std::string hops_text(const json& event) {
 
 std::string claims_text(const json& event) {
   std::string text;
+  const bool has_certificate = !json_text(event, "/tls/client/x509/subject/distinguished_name").empty();
   for (const json& claim : json_at(event, "/mtlswatch/claims")) {
-    const std::string result = json_text(claim, "/result");
+    const std::string told = json_text(claim, "/result");
+    const std::string result = told == "contradicts" && !has_certificate ? "unfounded" : told;
     text += fmt::format("  {}: {}  -- {}\n", json_text(claim, "/header"), json_text(claim, "/value"),
                         words_or(claim_words(result), result));
   }
@@ -121,9 +129,7 @@ std::string attribution_text(const json& event) {
   const std::string confidence = json_text(attribution, "/confidence");
   const std::string method = json_text(attribution, "/method");
   std::string text = "\nHow sure\n";
-  text += paragraph(fmt::format("{}: {} ({} candidates)", confidence, confidence_words(confidence),
-                                json_text(attribution, "/candidates")),
-                    "  ");
+  text += paragraph(fmt::format("{}: {} ({})", confidence, confidence_words(confidence), candidates_text(event)), "  ");
   return text + paragraph("found by: " + words_or(evidence_words(method), method), "  ");
 }
 

@@ -60,13 +60,14 @@ constexpr Words kEvidence[] = {
 
 constexpr Words kConfidences[] = {
     {"exact", "exactly one client connection fits"},
-    {"one_of", "it is one of several client connections; the verdict holds for each of them"},
+    {"one_of", "which of the client connections that may have asked did is not proved; the verdict holds for each of them"},
     {"none", "no client connection could be tied to it"},
 };
 
 constexpr Words kClaims[] = {
     {"matches", "agrees with the certificate"},
     {"contradicts", "CONTRADICTS the certificate"},
+    {"unfounded", "CLAIMS what no certificate was seen to prove"},
     {"names_proxy", "names a proxy's certificate"},
     {"not_checked", "was not compared"},
 };

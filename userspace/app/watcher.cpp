@@ -19,6 +19,7 @@ namespace {
 
 // Who listens is read by walking the files of all tasks: not at the pace of somebody who listens and connects in a loop.
 constexpr std::uint64_t kBetweenReadsNs = 20'000'000;
+constexpr std::uint64_t kReadShare = 10;  ///< nor for more than a tenth of the time
 constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER;
 
 // Debian's, Red Hat's and Alpine's places of libssl.
@@ -71,14 +72,15 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
 }
 
 std::optional<ProcessFacts> Watcher::examine(std::uint32_t pid) {
-  const bool may_read = boottime_ns() >= listeners_read_ns_ + kBetweenReadsNs;
-  if (listeners_are_old_ && may_read) {
+  if (has_new_listeners()) {
     if (const Status status = read_listeners(); !status) spdlog::warn("read who listens: {}", status.error().message);
   }
   auto facts = discovery_.examine(pid, config_, listeners_);
   if (facts) cover(*facts, false);
   return facts;
 }
+
+bool Watcher::has_new_listeners() const { return listeners_are_old_ && boottime_ns() >= listeners_due_ns_; }
 
 void Watcher::note(const mtlswatch_process& change) {
   listeners_are_old_ |= change.change == MTLSWATCH_PROCESS_LISTEN && change.header.time_ns >= listeners_read_ns_;
@@ -99,6 +101,8 @@ Status Watcher::read_listeners() {
   if (!bytes) return bytes.error();
   listeners_are_old_ = false;
   listeners_read_ns_ = now_ns;
+  const std::uint64_t read_ns = boottime_ns();
+  listeners_due_ns_ = read_ns + std::max(kBetweenReadsNs, kReadShare * (read_ns - now_ns));
   listeners_.clear();
   constexpr std::size_t kSize = sizeof(mtlswatch_connection);
   for (std::size_t at = 0; at + kSize <= bytes->size(); at += kSize) {

@@ -41,7 +41,8 @@ class Watcher {
   std::optional<ProcessFacts> examine(std::uint32_t pid);
   /// Where somebody began to listen: who listens is then read anew before the next process is examined.
   void note(const mtlswatch_process& change);
-  bool listeners_are_old() const { return listeners_are_old_; }
+  /// Somebody has begun to listen since that was read last, and it may be read again.
+  bool has_new_listeners() const;
 
   /// From the next scan on backends are told by these pods too.
   void use_pods(const PodDirectory& pods) { discovery_.use_pods(pods); }
@@ -75,6 +76,7 @@ class Watcher {
   std::vector<Listener> listeners_;
   bool listeners_are_old_ = false;
   std::uint64_t listeners_read_ns_ = 0;
+  std::uint64_t listeners_due_ns_ = 0;  ///< not to be read again before
   std::map<std::uint32_t, ProcessFacts> known_;
   ProbedLibraries libraries_;
   std::map<FileIdentity, std::string> stream_witnesses_;  ///< by executable: what came of it

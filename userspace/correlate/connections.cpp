@@ -134,14 +134,16 @@ Connection* Connections::accepted_end(const Connection& connected) {
 void Connections::note_first_sent(Connection& connected, std::uint64_t position) {
   if (connected.opened.is_unix) return;
   connected.first_sent_position = position;
-  by_first_sent_[position] = connected.opened.id;
+  by_first_sent_.emplace(position, connected.opened.id);
 }
 
 bool Connections::may_be_translated(const Connection& accepted) const {
   if (accepted.opened.is_unix || !accepted.first_received_position) return false;
-  const auto entry = by_first_sent_.find(*accepted.first_received_position);
-  const Connection* other = entry == by_first_sent_.end() ? nullptr : find(entry->second);
-  return other && other->opened.id != accepted.opened.id && lived_together(*other, accepted);
+  const auto [first, last] = by_first_sent_.equal_range(*accepted.first_received_position);
+  return std::any_of(first, last, [&](const auto& entry) {
+    const Connection* other = find(entry.second);
+    return other && other->opened.id != accepted.opened.id && lived_together(*other, accepted);
+  });
 }
 
 Connection* Connections::relay_of(Connection& accepted) {
@@ -204,7 +206,7 @@ void Connections::index(const Connection& connection) {
   } else {
     by_local_.emplace(connection.opened.local, id);
   }
-  if (connection.first_sent_position) by_first_sent_[*connection.first_sent_position] = id;
+  if (connection.first_sent_position) by_first_sent_.emplace(*connection.first_sent_position, id);
   if (OwnerIndex* index = owners(connection)) (*index)[connection.owner_pid].insert(id);
 }
 
@@ -213,19 +215,23 @@ Connections::OwnerIndex* Connections::owners(const Connection& connection) {
   return connection.role == Role::kUnknown ? &undecided_ : nullptr;
 }
 
+template <typename Index, typename Key>
+void Connections::erase_entry(Index& index, const Key& key, ConnectionId id) {
+  const auto [first, last] = index.equal_range(key);
+  const auto entry = std::find_if(first, last, [id](const auto& item) { return item.second == id; });
+  if (entry != last) index.erase(entry);
+}
+
 void Connections::unindex(const Connection& connection) {
   const ConnectionId id = connection.opened.id;
   if (connection.opened.is_unix) {
     const auto socket = by_socket_.find(connection.opened.socket);
     if (socket != by_socket_.end() && socket->second == id) by_socket_.erase(socket);
   } else {
-    EndpointIndex& index = connection.role == Role::kIngress ? by_remote_ : by_local_;
-    const auto [first, last] =
-        index.equal_range(connection.role == Role::kIngress ? connection.opened.remote : connection.opened.local);
-    const auto entry = std::find_if(first, last, [id](const auto& item) { return item.second == id; });
-    if (entry != last) index.erase(entry);
+    const bool is_accepted = connection.role == Role::kIngress;
+    erase_entry(is_accepted ? by_remote_ : by_local_, is_accepted ? connection.opened.remote : connection.opened.local, id);
   }
-  if (connection.first_sent_position) by_first_sent_.erase(*connection.first_sent_position);
+  if (connection.first_sent_position) erase_entry(by_first_sent_, *connection.first_sent_position, id);
   disown(connection);
 }
 

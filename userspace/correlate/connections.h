@@ -57,6 +57,7 @@ struct Connection {
   std::uint64_t last_blocked_ns = 0;  ///< the last send that found or left it so
   std::uint64_t unanswered_ns = 0;    ///< when the last received turn began, if nothing was sent since; else 0
   bool touched_by_loss = false;
+  bool follows_loss = false;  ///< accepted: when it was connected, or first sent on, records were perhaps lost
   // Ingress
   std::optional<FirstBytes> first_bytes;
   Session session;
@@ -163,6 +164,8 @@ class Connections {
   static const std::unordered_set<ConnectionId>& owned(const OwnerIndex& index, std::uint32_t pid);
   OwnerIndex* owners(const Connection& connection);
   void disown(const Connection& connection);
+  template <typename Index, typename Key>
+  static void erase_entry(Index& index, const Key& key, ConnectionId id);
   void evict_idle();
 
   std::size_t capacity_;
@@ -170,7 +173,7 @@ class Connections {
   std::unordered_map<ConnectionId, Connection> connections_;
   EndpointIndex by_local_;   ///< TCP, not ingress: by the local address
   EndpointIndex by_remote_;  ///< TCP, ingress: by the remote address
-  std::unordered_map<std::uint64_t, ConnectionId> by_first_sent_;           ///< TCP, by first_sent_position
+  std::unordered_multimap<std::uint64_t, ConnectionId> by_first_sent_;      ///< TCP, by first_sent_position
   std::unordered_map<std::uint64_t, ConnectionId> by_socket_;               ///< Unix
   OwnerIndex ingress_;
   OwnerIndex undecided_;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint16_t kTls13 = 0x0304;
 constexpr std::uint64_t kSweepNs = 1'000'000'000;
+constexpr std::uint64_t kBacklogNs = 60'000'000'000;  ///< so long a connection may wait for a busy server to accept it
 constexpr std::uint64_t kDiscoveryNs = 500'000'000;  ///< discovery looks at a new listener well within this
 
 /// A process that dials out over TLS is a client there, and the certificate that it is shown is a server's. Of a socket
@@ -67,6 +68,7 @@ void Correlator::handle(const ConnectionOpened& event, Findings&) {
   Connection& connection = connections_.open(opened);
   // A socket's record is told again after a loss; what happened on it before may be what was lost.
   connection.touched_by_loss |= last_loss_ns_ != 0 && opened.time_ns <= last_loss_ns_;
+  connection.follows_loss |= last_loss_ns_ != 0 && opened.time_ns <= last_loss_ns_ + kBacklogNs;
 }
 
 void Correlator::handle(const Turn& event, Findings& out) {
@@ -135,7 +137,9 @@ void Correlator::take_request(const Connection* connection, RequestSeen event, F
 
 void Correlator::handle(const ResponseSeen& event, Findings& out) {
   const Connection* connection = connections_.find(event.id);
-  if (event.encrypted || !connection || !is_no_tls(connection->session)) exchanges_.on_response(event, out.exchanges);
+  // An HTTP answer contradicts that: then there was a request, though which one is not known any more.
+  const bool is_answer = event.encrypted || event.status != 0;
+  if (is_answer || !connection || !is_no_tls(connection->session)) exchanges_.on_response(event, out.exchanges);
 }
 
 void Correlator::handle(const HandshakeStep& event, Findings& out) {

@@ -44,8 +44,11 @@ class ProcessDirectory {
   };
   static void inherit(Entry& child, const ProcessFacts& parent);
   void end_inheritance(std::uint32_t parent_pid);
+  /// From now on its facts are its own, or nobody's.
+  void disinherit(std::uint32_t pid);
 
   std::unordered_map<std::uint32_t, Entry> entries_;
+  std::unordered_map<std::uint32_t, std::unordered_set<std::uint32_t>> heirs_;  ///< by parent: Entry::heir_of
   std::unordered_set<std::uint32_t> late_;
 };
 

@@ -64,7 +64,7 @@ Provenance ProvenanceTracer::trace(const Received& request, bool is_final, bool&
   Provenance way;
   way.peer = request.accepted->opened.remote;
   way.backend_connection_predates = request.accepted->opened.predates_agent;
-  way.backend_connection_lossy = request.accepted->touched_by_loss;
+  way.backend_connection_lossy = request.accepted->touched_by_loss || request.accepted->follows_loss;
   if (request.accepted->first_bytes == FirstBytes::kTls) way.own_tls = origin_of(*request.accepted, request.position);
   is_final_ = is_final;
   is_settled_ = true;

@@ -127,12 +127,15 @@ void SessionTracker::on_session_cached(Connection* connection, const SessionCach
   connection->offered = older ? *older : OlderSession{};
 }
 
+// The name that a session was made for is its first hello's only if that was read whole, and no other one followed.
 void SessionTracker::remember_stored(Connection& connection) {
   const Session& session = connection.session;
+  const bool is_new = session.resumed == false;
+  const bool knows_name = session.client_hello && !session.client_hello->cut && !session.retried;
   for (const std::uint64_t address : connection.stored_sessions) {
-    if (!session.presented || !session.verify_code) continue;
+    if (!session.presented || !session.verify_code || (is_new && !knows_name)) continue;
     OlderSession older{session.presented, *session.verify_code, session.chain, session.has_whole_chain, session.original_server_name};
-    if (session.resumed == false && session.client_hello) older.server_name = session.client_hello->server_name;
+    if (is_new) older.server_name = session.client_hello->server_name;
     cache_.remember(connection.owner_pid, address, std::move(older));
   }
   connection.stored_sessions.clear();

@@ -163,7 +163,7 @@ struct SessionOffered {
   bool complete = false;         ///< all its fields were read: what is not here is not in it
   bool has_certificate = false;  ///< its certificate follows as a PeerCertificate that is of_session
   int verify_code = 0;           ///< X509_V_*
-  std::string server_name;       ///< of the original handshake, lower case; empty: not kept
+  std::string server_name{};       ///< of the original handshake, lower case; empty: not kept
 };
 
 /// The server's in-process session cache was used.

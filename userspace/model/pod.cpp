@@ -58,14 +58,13 @@ bool read_container(std::string_view component, std::string_view before, Contain
 ContainerIdentity container_of(std::string_view cgroup) {
   ContainerIdentity found;
   std::string_view before;
-  bool is_users = false;
   while (!cgroup.empty()) {
     const auto end = std::min(cgroup.find_first_of("/:"), cgroup.size());
     const std::string_view component = cgroup.substr(0, end);
     cgroup.remove_prefix(std::min(end + 1, cgroup.size()));
-    is_users |= component == "user.slice";
-    if (const std::string uid = found.pod_uid.empty() && !is_users ? pod_uid_of(component) : ""; !uid.empty()) {
-      found = {{}, {}, uid};  // an identity above the pod is that of the node, where that is a container itself
+    found.is_users |= component == "user.slice";
+    if (const std::string uid = found.pod_uid.empty() && !found.is_users ? pod_uid_of(component) : ""; !uid.empty()) {
+      found = {{}, {}, uid, false};  // an identity above the pod is that of the node, where that is a container itself
     } else if (found.id.empty()) {
       read_container(component, before, found);
     }
@@ -106,7 +105,7 @@ void PodDirectory::replace(std::vector<Pod> pods) {
 
 const Pod* PodDirectory::find(const ContainerIdentity& container) const {
   const std::string& key = container.pod_uid.empty() ? container.id : container.pod_uid;
-  if (key.empty()) return nullptr;
+  if (key.empty() || container.is_users) return nullptr;
   const auto alias = by_name_.find(key);
   const auto pod = pods_.find(alias == by_name_.end() ? key : alias->second);
   return pod == pods_.end() ? nullptr : &pod->second;

@@ -17,11 +17,11 @@ struct ContainerIdentity {
   std::string id;       ///< 64 hexadecimal digits
   std::string runtime;  ///< "containerd", "cri-o", "docker", "podman"; empty: the path does not tell
   std::string pod_uid;  ///< of a static pod: its configuration's hash
+  bool is_users = false;  ///< in the slice of a user, who may have named it as he liked: no pod's
 };
 
 /// Reads the path of a control group as systemd's and the cgroupfs driver name them, of v1 and v2. The outermost pod and
-/// container count: what lies below them, its processes may have named themselves. So may users in their own slice, where
-/// no pod is.
+/// container count: what lies below them, its processes may have named themselves. So may users in their own slice.
 ContainerIdentity container_of(std::string_view cgroup);
 
 struct PodContainer {

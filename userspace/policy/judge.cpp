@@ -215,16 +215,19 @@ Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) 
   if (!session.verify_code) return why_unseen(origin);
   if (*session.verify_code != 0) return Reason::kClientCertificateNotVerified;
   if (session.chain.empty()) return Reason::kEventLoss;
-  if (const auto reason = of_names(session)) return *reason;
+  if (const auto reason = of_names(session, origin.process->known_proxy)) return *reason;
   const bool intermediary = is_intermediary(session.chain.front(), exchange.process->backend);
   return intermediary ? Reason::kPeerNotMonitored : Reason::kVerifiedClientCertificate;
 }
 
 // The certificate was verified for the name of the handshake that made the session; a server may hold another name to other
 // authorities (CVE-2025-23419). A client that names none now may have reached any of them.
-std::optional<Reason> Judge::of_names(const Session& session) {
-  if (session.resumed != true || session.original_server_name.empty()) return std::nullopt;
-  if (!session.client_hello || session.client_hello->server_name.empty() || session.retried) return Reason::kUnboundSession;
+std::optional<Reason> Judge::of_names(const Session& session, std::string_view proxy) {
+  if (session.resumed != true) return std::nullopt;
+  const bool names_none = !session.client_hello || session.client_hello->server_name.empty();
+  // A server that does not look at names keeps none. nginx does: that session is one of its default server's.
+  if (session.original_server_name.empty()) return proxy == "nginx" && !names_none ? std::optional(Reason::kUnboundSession) : std::nullopt;
+  if (names_none || session.retried) return Reason::kUnboundSession;
   if (session.client_hello->server_name == session.original_server_name) return std::nullopt;
   return Reason::kResumedUnderOtherName;
 }

@@ -42,7 +42,7 @@ class Judge {
   bool is_remote_proxy(const IpAddress& address, const std::string& backend) const;
   Reason of_session(const Origin& origin, const SettledExchange& exchange) const;
   static Reason why_unseen(const Origin& origin);
-  static std::optional<Reason> of_names(const Session& session);
+  static std::optional<Reason> of_names(const Session& session, std::string_view proxy);
   bool is_intermediary(const Certificate& certificate, const std::string& backend) const;
   const BackendConfig* backend(const std::string& name) const;
 

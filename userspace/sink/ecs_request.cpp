@@ -27,6 +27,7 @@ std::string request_message(const RequestReport& report) {
   switch (report.verdict) {
     case Verdict::kAuthenticated:
       if (report.certificate) return line + " authenticated: " + holder_text(*report.certificate);
+      if (report.attribution.candidates == 1) return line + " authenticated: nobody but one client may have asked";
       return line + " authenticated: one of " + std::to_string(report.attribution.candidates) + " clients";
     case Verdict::kBypass:
       return line + " bypassed mTLS: " + reason + bypass_origin(report);

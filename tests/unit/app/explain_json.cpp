@@ -28,7 +28,7 @@ TEST(Explain, tells_the_way_of_an_authenticated_request_with_its_evidence) {
   EXPECT_THAT(text, HasSubstr("subject CN=alice,OU=Shop,O=Example,C=US"));
   EXPECT_THAT(text, HasSubstr("1. 198.51.100.23:51544 -> [2001:db8::1]:443  nginx (pid 4121, /usr/bin/nginx)"));
   EXPECT_THAT(text, HasSubstr("2. 127.0.0.1:8000  gunicorn (pid 7310, /usr/bin/gunicorn), backend \"shop\", read it"));
-  EXPECT_THAT(text, HasSubstr("exact: exactly one client connection fits (1 candidates)"));
+  EXPECT_THAT(text, HasSubstr("exact: exactly one client connection fits (1 client)"));
   EXPECT_THAT(text, HasSubstr("X-SSL-Client-S-DN: CN=alice  -- agrees with the certificate"));
 }
 
@@ -36,6 +36,24 @@ TEST(Explain, names_who_connected_directly) {
   const std::string text = explained(direct_report());
   EXPECT_THAT(text, HasSubstr("POST /x: bypass, direct_connection\n"));
   EXPECT_THAT(text, HasSubstr("1. curl (pid 123, /usr/bin/curl), user 33, connected to the backend"));
+}
+
+TEST(Explain, says_that_a_claim_is_unfounded_where_there_is_no_certificate) {
+  RequestReport report = request_report();
+  report.claims.at(0).result = "contradicts";
+  EXPECT_THAT(explained(report), HasSubstr("CONTRADICTS the certificate"));
+  report.certificate.reset();
+  report.origin.reset();
+  EXPECT_THAT(explained(report), AllOf(HasSubstr("CLAIMS what no certificate"), Not(HasSubstr("CONTRADICTS"))));
+}
+
+TEST(Explain, counts_the_clients_that_may_have_asked) {
+  RequestReport report = request_report();
+  report.hops.at(0).source.reset();
+  for (const auto& [count, words] : {std::pair(0u, "1. no clients ->"), {1u, "1. 1 client ->"}, {3u, "1. 3 clients ->"}}) {
+    report.attribution.candidates = count;
+    EXPECT_THAT(explained(report), HasSubstr(words));
+  }
 }
 
 TEST(Explain, does_not_make_a_hop_of_who_connected_directly) {

@@ -108,6 +108,14 @@ TEST_F(EncryptedBackend, what_failed_as_tls_was_no_request) {
   EXPECT_TRUE(scene.out.exchanges.empty());
 }
 
+TEST_F(EncryptedBackend, what_is_answered_in_http_did_not_fail_as_tls) {
+  plaintext(HeadState::kComplete);
+  step(HandshakeDriver::kHandshake, -1, 156);
+  scene.response(backend);
+  ASSERT_EQ(scene.out.exchanges.size(), 1u);
+  EXPECT_FALSE(scene.settled().request_seen);
+}
+
 TEST_F(EncryptedBackend, an_alert_that_is_sent_before_its_handshake_is_told_to_have_failed_is_no_answer) {
   plaintext(HeadState::kInvalid);
   scene.give(ResponseSeen{++scene.now_ns, {kDjango, kDjango}, backend, 0, true});

@@ -72,6 +72,19 @@ TEST(Pairing, source_nat_is_suspected_where_the_streams_begin_alike) {
   EXPECT_FALSE(table.may_be_translated(accepted));
 }
 
+TEST(Pairing, source_nat_is_still_suspected_when_another_connection_that_began_alike_is_forgotten) {
+  Connections table(16);
+  for (const ConnectionId id : {1, 2}) {
+    table.note_first_sent(table.open(opened(id, Role::kEgress, tcp("10.0.0.1", id == 1 ? 5000 : 5001), tcp("10.96.0.1", 80), 1)), 7000);
+  }
+  Connection& accepted = table.open(opened(3, Role::kIngress, tcp("10.0.0.9", 8000), tcp("192.0.2.1", 6000), 2));
+  accepted.first_received_position = 7000;
+  table.close(*table.find(2), 3);
+  EXPECT_TRUE(table.may_be_translated(accepted));
+  table.sweep(Connections::kLingerNs + 4);
+  EXPECT_TRUE(table.may_be_translated(accepted));
+}
+
 TEST(Pairing, a_closed_connection_does_not_lend_its_port_to_the_next) {
   Connections table(16);
   Connection& old = table.open(opened(1, Role::kEgress, tcp("127.0.0.1", 5000), tcp("127.0.0.1", 8000), 1));

@@ -41,6 +41,18 @@ TEST(ProcessDirectory, a_child_that_ended_is_what_its_parent_turns_out_to_be) {
   EXPECT_TRUE(directory.find(kChild)->front);
 }
 
+TEST(ProcessDirectory, a_number_that_comes_again_is_nobodys_child) {
+  ProcessDirectory directory;
+  directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
+  directory.apply(change(ProcessChangeKind::kExec, kChild));
+  directory.learn(front(kMaster));
+  EXPECT_FALSE(directory.find(kChild).front);
+  directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
+  directory.apply(change(ProcessChangeKind::kFork, kChild, 7));
+  directory.learn(front(kMaster));
+  EXPECT_FALSE(directory.find(kChild).front);
+}
+
 TEST(ProcessDirectory, a_child_that_was_looked_at_keeps_its_own_facts) {
   ProcessDirectory directory;
   directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));

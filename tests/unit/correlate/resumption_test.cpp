@@ -29,11 +29,12 @@ void answer(Scene& scene, ConnectionId id, bool resumed, bool retry = false) {
   scene.receive(id, retry ? 1 : 2, 300);
 }
 
-ConnectionId client(Scene& scene, std::uint16_t port) {
+ConnectionId client(Scene& scene, std::uint16_t port, bool is_cut = false) {
   const ConnectionId id = scene.connection(kNginx, Role::kIngress, tcp("10.0.0.1", 443), tcp("203.0.113.9", port));
   scene.give(ConnectionBegan{++scene.now_ns, id, FirstBytes::kTls});
   ClientHello hello;
   hello.server_name = "shop.example";
+  hello.cut = is_cut;
   scene.give(ClientHelloSeen{scene.now_ns, id, hello});
   return id;
 }
@@ -50,8 +51,9 @@ void offer_alice(Scene& scene, ConnectionId id) {
 }
 
 /// A verified client whose session goes into the in-process cache.
-void store_alice(Scene& scene) {
-  const ConnectionId id = client(scene, 40000);
+void store_alice(Scene& scene, bool is_cut = false, bool is_retried = false) {
+  const ConnectionId id = client(scene, 40000, is_cut);
+  if (is_retried) answer(scene, id, false, true);
   answer(scene, id, false);
   scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, id, 1, 0, leaf("alice")});
   scene.give(cached(scene, id, false));
@@ -162,6 +164,15 @@ TEST(Resumption, a_session_stored_before_the_servers_answer_is_not_that_handshak
   scene.give(PeerCertificate{++scene.now_ns, {kNginx, kNginx}, id, 1, 0, leaf("alice")});
   scene.finish_handshake(id, 1, 0);
   EXPECT_EQ(resume_from_cache(scene).presented, std::nullopt);
+}
+
+// The client may give another name in its second hello, and one that stands behind what was read.
+TEST(Resumption, a_cached_session_whose_name_was_perhaps_not_seen_says_nothing) {
+  Scene retried, cut;
+  store_alice(retried, false, true);
+  EXPECT_EQ(resume_from_cache(retried).presented, std::nullopt);
+  store_alice(cut, true);
+  EXPECT_EQ(resume_from_cache(cut).presented, std::nullopt);
 }
 
 TEST(Resumption, lost_records_make_the_cache_unknown) {

@@ -211,6 +211,19 @@ TEST_F(UnknownProxy, is_not_believed_while_somebody_else_may_have_asked) {
   EXPECT_EQ(attribution.candidates, 2u);
 }
 
+// It may be a front's, whose own end was told of in what was lost, while it waited to be accepted.
+TEST(Soundness, a_connection_that_is_accepted_soon_after_a_loss_may_be_anybodys) {
+  for (const std::uint64_t later_ns : {30'000 * kMs, 61'000 * kMs}) {
+    Scene scene;
+    scene.give(RecordsLost{scene.now_ns, scene.now_ns + 1, 1});
+    scene.pass(later_ns);
+    const ConnectionId backend = scene.connection(kDjango, Role::kIngress, tcp("172.17.0.3", 8000), tcp("172.17.0.2", 5000));
+    scene.request(backend, 7000);
+    scene.response(backend);
+    EXPECT_EQ(scene.settled().provenance.backend_connection_lossy, later_ns < 60'000 * kMs);
+  }
+}
+
 // Who asked and has gone since may have left a request in its queue.
 TEST_F(UnknownProxy, is_not_believed_where_it_sends_more_than_it_was_asked_for) {
   EXPECT_EQ(ask([&] { send_upstream(5001); }).method, "candidates");

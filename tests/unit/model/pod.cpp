@@ -81,6 +81,7 @@ TEST(PodDirectory, finds_by_uid_by_the_hash_of_a_static_pod_and_by_container) {
   }
   EXPECT_EQ(pods.find({kId, "", "another"}), nullptr);
   EXPECT_EQ(pods.find({}), nullptr);
+  EXPECT_EQ(pods.find({kId, "", "", true}), nullptr) << "a user's name for it";
 }
 
 TEST(PodDirectory, keeps_ended_pods_for_late_events_but_not_for_ever) {

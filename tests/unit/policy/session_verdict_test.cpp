@@ -26,6 +26,7 @@ class SessionVerdict : public testing::Test {
     Origin origin;
     origin.identity_may_have_changed = identity_may_have_changed;
     change(origin.process).front = true;
+    change(origin.process).known_proxy = proxy;
     origin.first_bytes = FirstBytes::kTls;
     origin.session = session;
     SettledExchange exchange;
@@ -42,6 +43,7 @@ class SessionVerdict : public testing::Test {
 
   Session session;
   std::uint64_t request_ns = 150;
+  std::string proxy;
   bool identity_may_have_changed = false;  ///< after the handshake
 };
 
@@ -82,6 +84,15 @@ TEST_F(ResumedSession, may_be_used_under_any_name_where_the_client_names_none_or
   session.retried = false;
   change(session.client_hello).server_name.clear();
   EXPECT_EQ(reason(), Reason::kUnboundSession);
+}
+
+TEST_F(ResumedSession, of_nginx_without_a_name_is_its_default_servers) {
+  session.original_server_name.clear();
+  EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);  // of a server that looks at no names
+  proxy = "nginx";
+  EXPECT_EQ(reason(), Reason::kUnboundSession);
+  session.client_hello->server_name.clear();
+  EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
 }
 
 TEST_F(EarlyData, counts_only_once_its_handshake_has_finished) {
