@@ -93,7 +93,7 @@ std::string hops_text(const json& event) {
     const std::string destination = json_endpoint(hop, "/destination");
     const bool is_the_client = source.empty() && json_text(hop, "/process/pid") == json_text(event, "/mtlswatch/peer/process/pid");
     if (is_the_client) continue;  // it is told below as who connected to the backend
-    text += fmt::format("  {}. {} -> {}  {}\n", ++number, or_else(source, candidates_text(event)),
+    text += fmt::format("  {}. {} -> {}  {}\n", ++number, source.empty() ? candidates_text(event) : source,
                         or_else(destination, "its listeners"), process_text(json_at(hop, "/process")));
     if (!source.empty()) text += "     " + hop_tls_text(hop) + "\n";
     const std::string evidence = json_text(hop, "/evidence");
