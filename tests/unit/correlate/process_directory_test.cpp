@@ -46,11 +46,11 @@ TEST(ProcessDirectory, a_number_that_comes_again_is_nobodys_child) {
   directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
   directory.apply(change(ProcessChangeKind::kExec, kChild));
   directory.learn(front(kMaster));
-  EXPECT_FALSE(directory.find(kChild).front);
+  EXPECT_FALSE(directory.find(kChild)->front);
   directory.apply(change(ProcessChangeKind::kFork, kChild, kMaster));
   directory.apply(change(ProcessChangeKind::kFork, kChild, 7));
   directory.learn(front(kMaster));
-  EXPECT_FALSE(directory.find(kChild).front);
+  EXPECT_FALSE(directory.find(kChild)->front);
 }
 
 TEST(ProcessDirectory, a_child_that_was_looked_at_keeps_its_own_facts) {

@@ -91,7 +91,7 @@ TEST_F(ResumedSession, of_nginx_without_a_name_is_its_default_servers) {
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);  // of a server that looks at no names
   proxy = "nginx";
   EXPECT_EQ(reason(), Reason::kUnboundSession);
-  session.client_hello->server_name.clear();
+  change(session.client_hello).server_name.clear();
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
 }
 
