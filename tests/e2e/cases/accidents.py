@@ -16,7 +16,7 @@ from lab.check import get, of_dataset
 from lab.django_server import Backend
 from lab.fronts.front import Door
 from lab.fronts.haproxy import HAProxy
-from lab.host import Child, children_of, free_port
+from lab.host import PATIENCE_S, Child, children_of, free_port, wait_until
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
 from lab.raw_client import http_request
@@ -24,7 +24,8 @@ from lab.truth import AUTHENTICATED, DIRECT, REJECTED
 
 HERE = os.path.dirname(__file__)
 PEOPLE = ("alice", "nobody", "bob", "nobody", "carol")
-_CACHE = ("proxy_cache answers; proxy_cache_key $uri; proxy_cache_valid 200 1s; proxy_cache_use_stale updating; "
+KEPT_S = 10  # by nginx's cache
+_CACHE = (f"proxy_cache answers; proxy_cache_key $uri; proxy_cache_valid 200 {KEPT_S}s; proxy_cache_use_stale updating; "
           "proxy_cache_background_update on; proxy_cache_lock on; ")
 _MIRROR = "mirror /mirrored; "
 
@@ -38,7 +39,8 @@ class _Scene:
         self.usual = Listener(way, "optional")
         self.mirroring, self.caching = (Listener(way, "optional", extra=text) for text in (_MIRROR, _CACHE))
         lab.nginx([self.usual, self.mirroring, self.caching], workers=1, cache="answers")
-        self.haproxy = lab.front(HAProxy, [Door("optional", variant="always"), Door("optional", variant="queue")], self.django, at_once=2)
+        self.haproxy = lab.front(HAProxy, [Door("optional", variant="always"), Door("optional", variant="queue")], self.django,
+                                 at_once=2, gives_up_s=PATIENCE_S)  # those who read nothing may take their time
         self.passing = self._passing_server()
 
     def _passing_server(self):
@@ -123,14 +125,17 @@ def _mirrored(scene):
 
 def _kept(scene):
     """Answers out of nginx's cache never reach Django; what does, is asked by who came to renew it, in the background."""
+    paths = []
     for first, second in (("alice", "nobody"), ("nobody", "alice")):
         with scene.asker.connect(scene.caching.port, first) as connection:
-            path = scene.asker.ask("cache, filled", scene.caching.port, first, connection=connection, path="/cached").path
-        scene.asker.ask("cache, answered from it", scene.caching.port, second, REJECTED, at=path)
-        time.sleep(2.1)  # nginx counts whole seconds
+            paths.append((scene.asker.ask("cache, filled", scene.caching.port, first, connection=connection, path="/cached").path, second))
+        scene.asker.ask("cache, answered from it", scene.caching.port, second, REJECTED, at=paths[-1][0])
+    time.sleep(KEPT_S + 1.1)  # nginx counts whole seconds
+    for path, second in paths:
         renewed = scene.asker.ask("cache, renewed in the background", scene.caching.port, second, at=path, allow_unknown=True)
         renewed.worker_pid = None  # the answer is the old one's
-        time.sleep(0.2)
+        if not wait_until(lambda sought=renewed.request_id: any(row["request_id"] == sought for row in scene.shop.requests_seen())):
+            raise RuntimeError("nginx renewed nothing")
 
 
 def _checked(scene, agent, score):
@@ -148,7 +153,7 @@ def _checked(scene, agent, score):
                 for event in of_dataset(agent.read(), "mtlswatch.request") if get(event, "url.path") == "/t/check"]
 
     if agent.runs:
-        agent.wait_for(lambda _: len(told()) > 3, 10)
+        score.check("HAProxy's health checks are told", agent.wait_for(lambda _: len(told()) > 3))
         verdicts = {verdict for verdict, _, _ in told()}
         score.check(f"{len(told())} health checks are nobody's request", verdicts == {"unknown"}, f"{set(told())}")
 

@@ -17,6 +17,7 @@ from lab.fronts.front import Door
 from lab.fronts.haproxy import HAProxy
 from lab.fronts.relay import NOBODY, OwnRelay, Socat, as_user
 from lab.ground_truth import check_backends
+from lab.host import PATIENCE_S
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
 from lab.remote_peer import RemotePeer
@@ -152,7 +153,7 @@ def _by_the_proxys_user(scene):
     truth = scene.asker.note("curl as the proxy's user", PLAIN, DIRECT, scene.shop.port)
     curl = subprocess.Popen([*as_user(33), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{local_port}", "-H",
                              f"X-Request-ID: {truth.request_id}", f"http://{scene.django}{truth.path}"], stdout=subprocess.PIPE, text=True)
-    status, source_port = curl.communicate(timeout=20)[0].split()
+    status, source_port = curl.communicate(timeout=PATIENCE_S)[0].split()
     truth.status, truth.source_port, truth.peer_pid = int(status), int(source_port), curl.pid
 
 

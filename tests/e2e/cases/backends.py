@@ -150,7 +150,7 @@ def _check_hidden(lab, kind, server, score):
             ports[what] = connection.source_port
     if not agent.runs:
         return
-    agent.wait_for(lambda events: len([0 for event in events if get(event, "server.port") == server.port]) >= 4, 15)
+    agent.wait_for(lambda events: len([0 for event in events if get(event, "server.port") == server.port]) >= 4)
     agent.stop()
     for what, port in ports.items():
         events = [event for event in of_dataset(agent.events, "mtlswatch.request") if get(event, "server.port") == server.port

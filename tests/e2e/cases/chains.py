@@ -186,7 +186,7 @@ def _check_ground(world, visitor, blind, score):
     """The logs of the nginx in the middle and of Django name the same requests, and whose they were."""
     check_backends(visitor.ledger.requests, world.lab.backends, score)
     truths = {truth.request_id: truth for truth in (*visitor.ledger.requests, *blind.ledger.requests)}
-    wait_until(lambda: len(world.nginx.requests_seen()) >= len(truths) / 2, 2)
+    wait_until(lambda: len(world.nginx.requests_seen()) >= len(truths) / 2)
     wrong = []
     for row in world.nginx.requests_seen():
         truth = truths[row["request_id"]]

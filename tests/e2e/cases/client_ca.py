@@ -35,7 +35,7 @@ class _Scene:
 
     def said(self, path):
         found = lambda: [event for event in self.agent.find("mtlswatch.request") if get(event, "url.path") == path]  # noqa: E731
-        event, = wait_until(found, 20, 0.1) or [{}]
+        event, = wait_until(found, interval_s=0.1) or [{}]
         return event, tuple(get(event, f"mtlswatch.client_ca.{name}") for name in ("result", "verify_code", "disagreement"))
 
     def ask(self, who, context, listener, path, session=None):

@@ -97,6 +97,6 @@ def run(lab, score):
                 "QUERYMARK" not in json.dumps(lines), len(lines))
     if not agent.runs:
         return
-    agent.wait_for(lambda events: sum(get(event, "event.action") == "backend-request" for event in events) >= 14, 20)
+    agent.wait_for(lambda events: sum(get(event, "event.action") == "backend-request" for event in events) >= 14)
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     _check_people(_check_join(lines, agent.find("mtlswatch.request"), score), lab.pki, score)

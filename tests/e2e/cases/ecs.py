@@ -67,8 +67,8 @@ def run(lab, score):
     browse_direct(ledger, shop, "ecs")
     browse_direct(ledger, shop, "ecs", over="unix")
     _provoke(lab, listeners[0], shop)
-    agent.wait_for(lambda _: {event["rule"]["id"] for event in agent.find("mtlswatch.alert")} >= RULES, 20)
-    agent.wait_for(lambda _: _states(agent) >= {"first", "resolved"}, 20)
+    agent.wait_for(lambda _: {event["rule"]["id"] for event in agent.find("mtlswatch.alert")} >= RULES)
+    agent.wait_for(lambda _: _states(agent) >= {"first", "resolved"})
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     fields, events = read_fields(field_file()), agent.events
     score.check("the field list is the schema's", len(fields) > 1000, len(fields))

@@ -16,7 +16,7 @@ from lab.agent import configuration
 from lab.cgroup import MemoryLimit
 from lab.check import get
 from lab.client import open_tcp
-from lab.host import Child, children_of, wait_until
+from lab.host import PATIENCE_S, Child, children_of, wait_until
 from lab.host import run as run_program
 from lab.nginx import Listener, Upstream
 from lab.steady_load import SteadyLoad
@@ -65,7 +65,7 @@ class _World:
 
         def told(events):
             return ids <= {get(event, "http.request.id") for event in events if get(event, "mtlswatch.verdict") == "authenticated"}
-        self.score.check(f"{what}: afterwards requests are judged as ever", agent.wait_for(told, 20))
+        self.score.check(f"{what}: afterwards requests are judged as ever", agent.wait_for(told))
 
 
 def _is_of_what_was_lost(event):
@@ -88,7 +88,7 @@ def _stopped(world):
     world.under_load("stopped for 2 s", agent, stop_and_go)
     world.still_sees("stopped for 2 s", agent)
     world.score.check("stopped for 2 s: it says that records were lost", agent.wait_for(
-        lambda _: agent.find("mtlswatch.agent", "agent-loss"), 10))
+        lambda _: agent.find("mtlswatch.agent", "agent-loss")))
     agent.stop()
 
 
@@ -114,7 +114,7 @@ def _full_disk(world):
         world.still_sees("full disk", agent)
         lost = [event for event in agent.find("mtlswatch.agent", "agent-loss") if "output" in json.dumps(event)]
         world.score.check("full disk: it says that an output lost events", agent.wait_for(
-            lambda _: agent.find("mtlswatch.agent", "agent-loss"), 15) or lost)
+            lambda _: agent.find("mtlswatch.agent", "agent-loss")) or lost)
         agent.stop()
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
@@ -140,11 +140,11 @@ def _many_workers(world):
     agent = world.agent()
     listener = Listener(world.listeners[0].upstream, "optional")
     nginx = world.lab.nginx([listener], workers=500, name="many")
-    agent.wait_for(lambda _: len(children_of(nginx.child.pid)) == 500, 20)
+    agent.wait_for(lambda _: len(children_of(nginx.child.pid)) == 500)
     world.under_load("500 workers", agent, lambda: time.sleep(2), [listener])
     world.still_sees("500 workers", agent, [listener])
     nginx.stop()
-    known = wait_until(lambda: next(each["entries"] for each in world.status()["maps"] if each["name"] == "observed_processes") < 50, 30)
+    known = wait_until(lambda: next(each["entries"] for each in world.status()["maps"] if each["name"] == "observed_processes") < 50)
     world.score.check("500 workers: when they are gone, they are forgotten", known, world.status()["maps"])
     agent.stop()
 
@@ -172,7 +172,7 @@ def _hostile(world):
     agent = world.agent()
     before = _resident_bytes(agent.child.pid)
     villain = Child("hostile", ["/usr/bin/python3", HOSTILE, "4"], world.lab.directory)
-    world.under_load("garbage for the probes", agent, lambda: villain.wait(30))
+    world.under_load("garbage for the probes", agent, lambda: villain.wait(PATIENCE_S))
     world.score.check("garbage for the probes: it was really called",
                       int(villain.stdout_path.read_text() or 0) > 10_000, villain.errors())
     world.still_sees("garbage for the probes", agent)

@@ -17,8 +17,6 @@ from lab.handshake_matrix import break_handshakes, resumption_of_verified, visit
 from lab.handshake_truth import check_depths, check_ground, count_events, judge, judge_requests, print_summary, print_table
 from lab.laboratory import print_losses
 
-EVENTS_TIMEOUT_S = 5
-
 
 def _doors(*more):
     return [Door(*kind) for kind in (*USUAL_DOORS, ("revoking", "tickets"), *more)]
@@ -67,7 +65,7 @@ def run(lab, score):
         print(f"      {len(cells)} + {len(broken)} handshakes, not judged: no agent")
         return
     due = {(cell.view.source_port, cell.view.destination_port) for cell in cells + broken if 0 not in cell.events}
-    agent.wait_for(lambda events: count_events(events, due) == len(due), EVENTS_TIMEOUT_S)
+    score.check("every handshake has its event while the agent runs", agent.wait_for(lambda events: count_events(events, due) == len(due)))
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)
     judge(cells + broken, agent.events)

@@ -8,14 +8,13 @@ import subprocess
 from dataclasses import dataclass
 
 from lab.check import get
-from lab.host import free_port, run as run_program, wait_until
+from lab.host import PATIENCE_S, free_port, run as run_program, wait_until
 from lab.laboratory import wait_for_requests
 from lab.nginx import Listener, Upstream
 from lab.truth import Ledger, Truth, expected, new_request_id
 
 LONG_ALPN = tuple(f"{number:02d}" + "n" * 200 for number in range(14)) + ("http/1.1",)  # with a key share and a ticket: 3 KB
 GROUP_NAMES = {"X25519": "x25519", "P-256": "secp256r1", "prime256v1": "secp256r1", "P-384": "secp384r1"}
-TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def _s_client(wish, truth, request, options=()):
         ["openssl", "s_client", "-connect", f"127.0.0.1:{wish.listener.port}", "-bind", f"127.0.0.1:{truth.source_port}",
          "-servername", "Shop.Example", "-groups", ":".join(wish.groups), "-alpn", ",".join(wish.alpn), "-cert",
          certificate.certificate_file, "-key", certificate.key_file, "-ign_eof", *chain, *wish.options, *options],
-        input=request, capture_output=True, timeout=TIMEOUT_S, check=False).stdout.decode(errors="replace")
+        input=request, capture_output=True, timeout=PATIENCE_S, check=False).stdout.decode(errors="replace")
 
 
 def _ask(lab, wish, ledger):
@@ -88,9 +87,9 @@ def _replay_early(lab, shop, listener, ledger):
         client.kill()
         client.wait()
         caught.close()
-    with socket.create_connection(("127.0.0.1", listener.port), TIMEOUT_S, ("127.0.0.1", truth.source_port)) as thief:
+    with socket.create_connection(("127.0.0.1", listener.port), PATIENCE_S, ("127.0.0.1", truth.source_port)) as thief:
         thief.sendall(flight)
-        arrived = wait_until(lambda: any(row["request_id"] == truth.request_id for row in shop.requests_seen()), 5)
+        arrived = wait_until(lambda: any(row["request_id"] == truth.request_id for row in shop.requests_seen()))
     if not arrived:
         raise RuntimeError("the replayed request did not reach Django")
     return [(truth, "HTTP/1.1 200", {"event.outcome": "unknown", "event.reason": "early_data"})]

@@ -18,7 +18,6 @@ from lab.traffic import browse
 from lab.truth import DIRECT, NOT_MONITORED, Ledger, Truth, new_request_id
 
 SERVICE, MASQUERADED = "10.96.7.80", "10.96.7.81"
-PATIENCE_S = 120  # the agent's longest pause between two tries is a minute, more or less
 FILLERS = 45  # other pods of the node: more than one page
 
 
@@ -91,10 +90,10 @@ def _trouble(api, agent, token, pods, score, ledger, ask):
     api.script("drip", "cut", "expire", "garbage", "expire at once", "end")
     api.end_watches()
     _describe(api, pods, "2")
-    score.check("the agent asks again after every trouble", wait_until(lambda: not api.scripts_left(), PATIENCE_S), api.scripts_left())
+    score.check("the agent asks again after every trouble", wait_until(lambda: not api.scripts_left()), api.scripts_left())
     before, api.token = len(api.asked), "second"
     api.end_watches()
-    score.check("it asks with the old token first", wait_until(lambda: not all(row["allowed"] for row in api.asked[before:]), PATIENCE_S))
+    score.check("it asks with the old token first", wait_until(lambda: not all(row["allowed"] for row in api.asked[before:])))
     token.write_text("second\n")
     _describe(api, pods, "3")
 
@@ -102,7 +101,7 @@ def _trouble(api, agent, token, pods, score, ledger, ask):
         ask("version 3")
         return any(get(event, "kubernetes.labels.version") == "3" for event in _event_of(agent, "version 3", ledger))
 
-    score.check("what changed meanwhile is told", wait_until(told, PATIENCE_S, 1), [row for row in api.asked[before:]][:5])
+    score.check("what changed meanwhile is told", wait_until(told, interval_s=1), [row for row in api.asked[before:]][:5])
 
 
 def _check_asked(api, node, score):
@@ -145,8 +144,8 @@ def _watch(lab, score, cluster, api, token, driver):
     agent, ledger = lab.agent(configuration([{"name": "store", "match": match}], kubernetes={
         "node": cluster.node, "cluster": "lab", "api_server": api.url, "ca_file": str(lab.pki.server_ca_file),
         "token_file": str(token)}, admin={"socket": str(lab.directory / "admin.sock")})), Ledger()
-    wait_until(lambda: any(row.get("watch") for row in api.asked), 20)
-    lab_wait_for_backend(agent)
+    wait_until(lambda: any(row.get("watch") for row in api.asked))
+    score.check("the agent finds the backend by its pod", _knows_backend(agent))
 
     def ask(cell, listener=listeners[0], who="alice", **marks):
         with cluster.on_node():
@@ -168,10 +167,10 @@ def _watch(lab, score, cluster, api, token, driver):
         _check_names(score, agent, ledger, pods, "1")
 
 
-def lab_wait_for_backend(agent):
+def _knows_backend(agent):
     """Until a report on what is watched names the backend."""
     return agent.wait_for(lambda events: any(process.get("backend") == "store" for event in events
-                                             for process in get(event, "mtlswatch.agent.processes") or []), 15)
+                                             for process in get(event, "mtlswatch.agent.processes") or []))
 
 
 def run(lab, score):

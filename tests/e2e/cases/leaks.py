@@ -12,16 +12,15 @@ from lab.fronts.front import Door
 from lab.fronts.haproxy import HAProxy
 from lab.fronts.nginx_front import NginxFront
 from lab.handshake_client import Wish, context_for, leave_in_the_middle, say, shake
-from lab.host import wait_until
+from lab.host import PATIENCE_S, wait_until
 
 TABLES = ("connections", "sessions", "exchanges", "observed_processes")  # the others are memories with a fixed size
 ROUNDS = 84  # times 12 handshakes
 THREADS = 4
-FORGET_TIMEOUT_S = 45  # a closed connection is remembered for 15 s
 
 
 def _status(binary, socket):
-    told = subprocess.run([binary, "status", "--json", "--socket", str(socket)], capture_output=True, text=True, timeout=20)
+    told = subprocess.run([binary, "status", "--json", "--socket", str(socket)], capture_output=True, text=True, timeout=PATIENCE_S)
     return json.loads(told.stdout)
 
 
@@ -80,7 +79,7 @@ def run(lab, score):
     score.check(f"{sum(done)} handshakes were made", sum(done) >= 1000)
     for front in fronts:
         front.stop()  # and with it the connections that it keeps open to Django
-    small = wait_until(lambda: _is_small(_tables(before), _tables(_status(lab.binary, socket))), FORGET_TIMEOUT_S)
+    small = wait_until(lambda: _is_small(_tables(before), _tables(_status(lab.binary, socket))))  # a closed connection is remembered for 15 s
     after = _tables(_status(lab.binary, socket))
     score.check("every table and map is as small as before", small, f"{_tables(before)} -> {after}")
     told = len(agent.find("mtlswatch.handshake"))

@@ -61,7 +61,7 @@ def _check_coverage(lab, agent, score):
     def all_seen(_events):
         return all(_covered(agent, nginx.child.pid).get("liveness") == "seen" for nginx in lab.nginxes)
 
-    score.check("the probes of every library were seen to fire", agent.wait_for(all_seen, 10),
+    score.check("the probes of every library were seen to fire", agent.wait_for(all_seen),
                 [_covered(agent, nginx.child.pid) for nginx in lab.nginxes])
     covered = {nginx.base.name: _covered(agent, nginx.child.pid) for nginx in lab.nginxes}
     for release, version in VERSIONS.items():
@@ -87,7 +87,7 @@ def run(lab, score):
     visited["hidden calls"] = _hidden_calls(lab, shop)
     for nginx in lab.nginxes if agent.runs else ():
         score.check(f"{nginx.base.name}: the agent knows its library",
-                    agent.wait_for(lambda _events, pid=nginx.child.pid: _covered(agent, pid), 60))
+                    agent.wait_for(lambda _events, pid=nginx.child.pid: _covered(agent, pid)))
     for name, listeners in visited.items():
         _visit(lab, ledger, name, listeners)
     if agent.runs:

@@ -13,7 +13,6 @@ from lab.laboratory import print_losses
 REASONS = {"alice": ("authenticated", "verified_client_certificate"), None: ("bypass", "no_client_certificate")}
 COUNT = 5
 NOISE = {"http_request": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "wrong_version_number": b"\x16\x99" + bytes(60)}
-EVENTS_TIMEOUT_S = 15
 LATE_S = 11  # a request without an answer is told after 10 s
 
 
@@ -50,9 +49,9 @@ def run(lab, score):
     if not agent.runs:
         print(f"      {sum(map(Counter.total, asked.values()))} requests, not judged: no agent")
         return
-    agent.wait_for(lambda events: all(_requests_of(events, port).total() >= wanted.total() and
+    score.check("every request and failure has its event", agent.wait_for(lambda events: all(_requests_of(events, port).total() >= wanted.total() and
                                       _failures_of(events, port).total() >= noise[port].total()
-                                      for port, wanted in asked.items()), EVENTS_TIMEOUT_S)
+                                      for port, wanted in asked.items())))
     time.sleep(LATE_S)
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())
     print_losses(agent)

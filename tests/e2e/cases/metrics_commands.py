@@ -9,7 +9,6 @@ from lab.host import Child, run as run_program, wait_until
 from lab.traffic import browse_direct
 from lab.truth import Ledger
 
-PATIENCE_S = 40
 
 
 def _ask(lab, socket_path, *arguments):
@@ -71,7 +70,7 @@ def _check_follow(lab, socket_path, service, shop, score):
     def sees_one():
         browse_direct(Ledger(), shop, "follow")
         return follower.stdout_path.read_text().count("\n") > 0
-    seen = wait_until(sees_one, PATIENCE_S, 0.5)
+    seen = wait_until(sees_one, interval_s=0.5)
     lines = [json.loads(line) for line in follower.stdout_path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     score.check("events --follow shows a bypass as it happens",
                 seen and {get(event, "event.reason") for event in lines} == {"direct_connection"}, follower.errors())

@@ -90,7 +90,7 @@ def _covers(agent, library):
     def says_so(events):
         return any(library == covered["path"] and covered["tls_coverage"] == "attached" for event in events
                    for covered in get(event, "mtlswatch.agent.libraries") or ())
-    return agent.wait_for(says_so, 30)
+    return agent.wait_for(says_so)
 
 
 def _visit_late(agent, visitor, score):
@@ -102,7 +102,7 @@ def _visit_late(agent, visitor, score):
         visitor.visit(door, who, cell="late, first")
     for truth in visitor.ledger.cell("late, first"):
         truth.allow_unknown = True
-    score.check("libssl was loaded later", wait_until(front.maps_library, 10))
+    score.check("libssl was loaded later", wait_until(front.maps_library))
     if not agent.runs:
         return
     score.check("the agent found it without waiting for its next round", _covers(agent, front.library))

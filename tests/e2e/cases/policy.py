@@ -54,7 +54,7 @@ class Scene:
         """The event about that path, the first or a later one."""
         def found():
             return [event for event in self.agent.find("mtlswatch.request") if get(event, "url.path") == path][place:]
-        return (wait_until(found, 20, 0.1) or [{}])[0]
+        return (wait_until(found, interval_s=0.1) or [{}])[0]
 
     def check(self, what, path, verdict, reason, place=0, violations=None):
         event = self.event(path, place)
@@ -98,7 +98,7 @@ def _check_sampled(scene):
     scene.ask(scene.sampled, "nobody", *[f"GET /sampled/nobody/{number}" for number in range(ASKED)])
     counted = f'mtlswatch_requests_total{{service="sampled",verdict="authenticated",reason="{VERIFIED}"}} {ASKED}\n'
     scene.score.check("metrics have all requests of a backend that is sampled",
-                      wait_until(lambda: counted in get_page(scene.port, "/metrics")[1], 20, 0.2))
+                      wait_until(lambda: counted in get_page(scene.port, "/metrics")[1], interval_s=0.2))
     scene.event(f"/sampled/nobody/{ASKED - 1}")
     written = [get(event, "mtlswatch.verdict") for event in scene.agent.find("mtlswatch.request")
                if get(event, "service.name") == "sampled"]

@@ -81,13 +81,13 @@ class _Upgrade:
     def begin(self):
         os.kill(self.old_master, signal.SIGUSR2)
         pid_file = Path(f"{self.nginx.base}.pid")
-        if not wait_until(lambda: pid_file.exists() and pid_file.read_text().strip() not in ("", str(self.old_master)), 10):
+        if not wait_until(lambda: pid_file.exists() and pid_file.read_text().strip() not in ("", str(self.old_master))):
             raise RuntimeError("nginx started no new master")
         self._new_master = int(pid_file.read_text())
 
     def retire_old_master(self):
         os.kill(self.old_master, signal.SIGQUIT)
-        if not wait_until(lambda: not Path(f"/proc/{self.old_master}").exists(), 15):
+        if not wait_until(lambda: not Path(f"/proc/{self.old_master}").exists()):
             raise RuntimeError("the old master stays")
 
     def end(self):
@@ -109,9 +109,9 @@ def _check_let_go(lab, agent, score):
         reports = [event for event in events if get(event, "event.action") == "agent-coverage"]
         return {library["path"] for library in get(reports[-1], "mtlswatch.agent.libraries") or ()} if reports else set()
 
-    score.check("a library of another mount namespace is covered", agent.wait_for(lambda events: paths <= covered(events), 5))
+    score.check("a library of another mount namespace is covered", agent.wait_for(lambda events: paths <= covered(events)))
     contained.stop()
-    score.check("and let go some time after its last process", agent.wait_for(lambda events: not paths & covered(events), 60))
+    score.check("and let go some time after its last process", agent.wait_for(lambda events: not paths & covered(events)))
 
 
 def run(lab, score):

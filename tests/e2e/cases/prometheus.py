@@ -15,7 +15,6 @@ from lab.prometheus import RULES, Prometheus, get_page
 from lab.traffic import browse, browse_direct
 from lab.truth import Ledger
 
-PATIENCE_S = 40
 CONTROL_S = 28  # offset and average of what is usual together
 KEPT_S = 22  # longer than a rate's window and "for" together
 PAUSE_S = 0.25  # a closed connection stays in the agent's table for some seconds
@@ -55,7 +54,7 @@ class Scene:
     def watch(self):
         self.prometheus = Prometheus(self.lab.directory, self.port, shortened(RULES.read_text()))
         self.lab.callback(self.prometheus.stop)
-        scrapes = wait_until(lambda: self.prometheus.is_scraping() and not self.prometheus.firing(NAME), PATIENCE_S, 0.5)
+        scrapes = wait_until(lambda: self.prometheus.is_scraping() and not self.prometheus.firing(NAME), interval_s=0.5)
         self.score.check("Prometheus scrapes the agent", scrapes, self.prometheus.child.errors())
 
     def firing(self):
@@ -64,7 +63,7 @@ class Scene:
 
     def until(self, names, act=lambda: None):
         """act() again and again until these have fired."""
-        go_on(act, PATIENCE_S, lambda: names <= self.firing(), PAUSE_S)
+        go_on(act, until=lambda: names <= self.firing(), pause_s=PAUSE_S)
         for name in sorted(names):
             self.score.check(f"{name} fires", name in self.fired, f"{sorted(self.fired)}")
 
@@ -137,7 +136,7 @@ def run(lab, score):
     scene = Scene(lab, score)
     if not scene.agent.runs:
         return
-    wait_until(lambda: get_page(scene.port, "/readyz")[0] == 200, PATIENCE_S, 0.2)
+    wait_until(lambda: get_page(scene.port, "/readyz")[0] == 200, interval_s=0.2)
     scene.watch()
     _check_control(scene)
     _check_failures(scene)

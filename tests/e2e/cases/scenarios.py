@@ -45,7 +45,7 @@ class Scene:
     def line(self, path):
         log = self.lab.directory / "shop.access"
         lines = lambda: [line for line in log.read_text().splitlines() if f" {path} " in line]  # noqa: E731
-        return "".join(wait_until(lines, 5))
+        return "".join(wait_until(lines))
 
     def said(self, name, backend="service"):
         """The value of a metric for our backend."""
@@ -88,7 +88,7 @@ def _check_names_and_failures(scene):
     check_fires(scene.agent, "MTLS-1006", scene.score, "an unexpected name", "unexpected_subject")
     fail_handshakes(scene.strict, FAILURES, come_from=CLIENT)
     burst = check_fires(scene.agent, "MTLS-1011", scene.score, "repeated failures")
-    wait_until(lambda: len(_failed(scene.agent)) >= FAILURES, 10, 0.1)
+    wait_until(lambda: len(_failed(scene.agent)) >= FAILURES, interval_s=0.1)
     failed = _failed(scene.agent)
     scene.score.check("each failure is an event with source and reason; the alert names the source", burst and
                       burst["source"]["ip"] == CLIENT and len(failed) == FAILURES and
@@ -104,13 +104,13 @@ def _check_ids(scene):
         connection.request("GET", "/without-id", {})
         port = connection.source_port
     found = lambda: [event for event in scene.agent.find("mtlswatch.request") if get(event, "url.path") == "/without-id"]  # noqa: E731
-    event, = wait_until(found, 20, 0.1) or [{}]
+    event, = wait_until(found, interval_s=0.1) or [{}]
     scene.score.check("a log without correlation ids: the event has none either, and is told apart by that",
                       " - GET /without-id" in scene.line("/without-id") and get(event, "http.request.id") is None and
                       get(event, "trace.id") is None, f"{scene.line('/without-id')} {event}")
     scene.score.check("it still names the client's connection and the worker", get(event, "source.port") == port and
                       get(event, "process.pid") in scene.shop.worker_pids(), f"{event}")
-    counted = wait_until(lambda: scene.said("mtlswatch_requests_without_id_total") == before + 1, 5, 0.2)
+    counted = wait_until(lambda: scene.said("mtlswatch_requests_without_id_total") == before + 1, interval_s=0.2)
     scene.score.check("and a metric counts how many such requests there are", before == 0 and counted, f"{before}")
 
 

@@ -6,9 +6,7 @@ import json
 import signal
 from pathlib import Path
 
-from lab.host import Child, wait_until
-
-READY_TIMEOUT_S = 60
+from lab.host import PATIENCE_S, Child, wait_until
 
 
 class AgentFailed(Exception):
@@ -40,7 +38,7 @@ class Agent:
         def settled():
             return self.find("mtlswatch.agent", "agent-ready") or not self.child.running()
 
-        wait_until(settled, READY_TIMEOUT_S)
+        wait_until(settled)
         if not self.find("mtlswatch.agent", "agent-ready"):
             state = "did not become ready" if self.child.running() else "ended before it was ready"
             errors = self.child.errors()
@@ -68,13 +66,13 @@ class Agent:
         return [event for kind, event in kinds
                 if kind.get("dataset") == dataset and action in (None, kind.get("action"))]
 
-    def wait_for(self, predicate, timeout_s):
+    def wait_for(self, predicate):
         """predicate takes the events so far; returns its last value."""
-        return wait_until(lambda: predicate(self.read()), timeout_s, 0.1)
+        return wait_until(lambda: predicate(self.read()), interval_s=0.1)
 
     def stop(self):
         """SIGTERM; returns the exit code (None: it had to be killed). All its events are in self.events then."""
-        code = self.child.stop(timeout_s=15)
+        code = self.child.stop(PATIENCE_S)
         self.read()
         return code
 
@@ -94,7 +92,7 @@ class NoAgent:
     def find(self, *_):
         return []
 
-    def wait_for(self, _predicate, _timeout_s):
+    def wait_for(self, _predicate):
         return True
 
     def stop(self):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alerts of the agent about the laboratory's backend, and the handshakes that fail on purpose to raise them."""
 
+import functools
 import ssl
 import time
 
 from lab.client import open_tcp
-from lab.host import wait_until
+from lab.host import PATIENCE_S, wait_until
 
-PATIENCE_S = 40
 NAME = "watched"  # the backend's: another Django of this host may raise alerts of its own
 
 
@@ -22,7 +22,7 @@ def check_fires(agent, rule_id, score, what, reason=None):
     def found():
         return [event for event in alerts_of(agent, rule_id) if reason in (None, event["event"]["reason"])]
 
-    alerts = wait_until(found, PATIENCE_S, 0.1)
+    alerts = wait_until(found, interval_s=0.1)
     score.check(f"{what} raises {rule_id}{' ' + reason if reason else ''}", alerts,
                 f"{[(event['rule']['id'], event['event']['reason']) for event in agent.find('mtlswatch.alert')]}")
     if not alerts:
@@ -35,19 +35,25 @@ def check_fires(agent, rule_id, score, what, reason=None):
     return alerts[0]
 
 
+@functools.cache
+def _distrust():
+    """A context is slow to make."""
+    return ssl.create_default_context()
+
+
 def fail_handshakes(listener, count, come_from=None):
     """Clients that do not trust the front's certificate: each ends its handshake with an alert."""
     for _ in range(count):
         with open_tcp(listener.address, listener.port, come_from) as sock:
             try:
-                ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+                _distrust().wrap_socket(sock, server_hostname="localhost")
             except ssl.SSLCertVerificationError:
                 continue
             raise RuntimeError("the system trusts the laboratory")
 
 
-def go_on(act, seconds, until=lambda: False, pause_s=0.05):
-    """act() again and again."""
+def go_on(act, seconds=PATIENCE_S, until=lambda: False, pause_s=0.05):
+    """act() again and again, for some time or until what is waited for has come."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not until():
         act()

@@ -10,7 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-TIMEOUT_S = 20
+from lab.host import PATIENCE_S
 
 
 @dataclass
@@ -39,12 +39,12 @@ def tls_context(pki, certificate=None, alpn=(), protocol=None):
 
 def open_tcp(address, port, come_from=None):
     """come_from: the client's own address, where it matters."""
-    return socket.create_connection((address, port), TIMEOUT_S, (come_from, 0) if come_from else None)
+    return socket.create_connection((address, port), PATIENCE_S, (come_from, 0) if come_from else None)
 
 
 def open_unix(path):
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(TIMEOUT_S)
+    connection.settimeout(PATIENCE_S)
     connection.connect(str(path))
     return connection
 
@@ -54,7 +54,7 @@ class Http1:
 
     def __init__(self, sock, context=None):
         self.source_ip, self.source_port = sock.getsockname()[:2] if sock.family != socket.AF_UNIX else (None, None)
-        self._http = http.client.HTTPConnection("localhost", timeout=TIMEOUT_S)
+        self._http = http.client.HTTPConnection("localhost", timeout=PATIENCE_S)
         self._http.auto_open = 0
         self._http.sock = context.wrap_socket(sock, server_hostname="localhost") if context else sock
 

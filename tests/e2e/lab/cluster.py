@@ -10,14 +10,14 @@ import sys
 import uuid
 from pathlib import Path
 
-from lab.host import run
+from lab.host import PATIENCE_S, run
 
 _NETWORK = 0x40000000  # CLONE_NEWNET
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _must(*arguments, given=None):
-    result = subprocess.run([*map(str, arguments)], input=given, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run([*map(str, arguments)], input=given, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, arguments))}: {result.stderr}")
 

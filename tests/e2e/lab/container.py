@@ -13,7 +13,7 @@ from lab.host import run
 CLIENT = """
 import http.client, json, os, sys
 address, port, path, request_id = sys.argv[1:]
-connection = http.client.HTTPConnection(address, int(port), timeout=20)
+connection = http.client.HTTPConnection(address, int(port), timeout=120)
 connection.connect()
 source = connection.sock.getsockname()
 connection.request("GET", path, headers={"X-Request-ID": request_id, "Connection": "close"})

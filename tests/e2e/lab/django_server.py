@@ -36,13 +36,13 @@ class Backend:
     def stop(self):
         return self.child.stop()
 
-    def wait_ready(self, timeout_s=20):
-        if not wait_until(self._answers, timeout_s, 0.1):
+    def wait_ready(self):
+        if not wait_until(self._answers, interval_s=0.1):
             raise RuntimeError(f"{self.name} does not answer on port {self.port}: {self.child.errors()}")
 
     def _answers(self):
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
             connection.request("GET", READY_PATH, headers={"Connection": "close"})
             return connection.getresponse().status == 200
         except OSError:

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from lab.client import open_tcp
+from lab.host import PATIENCE_S
 
 _VERSIONS = {"TLSv1.1": ssl.TLSVersion.TLSv1_1, "TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _TICKETS_WAIT_S = 0.03  # TLS 1.3: what a server has to say after the handshake, tickets or an alert, comes at once
@@ -89,7 +90,7 @@ class Handshake:
             with contextlib.suppress(ssl.SSLWantReadError):
                 if self.sock.recv(1) == b"":
                     raise ConnectionResetError("closed after the handshake")
-            self.sock.settimeout(20)
+            self.sock.settimeout(PATIENCE_S)
 
     def ask(self, path, headers=None, close=True):
         """GET; the response's status, or None when the connection broke instead."""
@@ -134,7 +135,7 @@ def shake(context, wish, port, session=None, path="/t/handshake", headers=None):
         return handshake.view
 
 
-def say(port, data, hears_s=3.0):
+def say(port, data, hears_s=60):
     """Sends bytes as they are, and hears the server out."""
     with open_tcp("127.0.0.1", port) as sock:
         sock.sendall(data)
@@ -156,7 +157,7 @@ def leave_in_the_middle(context, port, how):
             return view
         if how != "wait":
             sock.shutdown(socket.SHUT_WR)  # the end of the stream, surely: a close with unread bytes is a reset
-        _hear(sock, 15)
+        _hear(sock, 60)
         return view
 
 
@@ -177,7 +178,7 @@ def refuse_the_server(context, port):
             except ssl.SSLError as error:
                 view.alert = error.reason
         sock.sendall(outgoing.read())
-        _hear(sock, 15)
+        _hear(sock, 60)
         return view
 
 

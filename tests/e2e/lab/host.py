@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+PATIENCE_S = 120  # how long what must come may take on a slow and busy machine; where it works, nobody waits
+
 _children = []
 _ports_given = set()
 
@@ -101,7 +103,7 @@ def free_port():
     raise RuntimeError("no free port between 15000 and 32000")
 
 
-def wait_until(condition, timeout_s, interval_s=0.02):
+def wait_until(condition, timeout_s=PATIENCE_S, interval_s=0.02):
     """The first true value of condition(), or its last value at the timeout."""
     deadline = time.monotonic() + timeout_s
     value = condition()
@@ -119,7 +121,7 @@ def children_of(pid):
     return found
 
 
-def run(argv, timeout_s=60):
+def run(argv, timeout_s=PATIENCE_S):
     """Runs a program to its end; the result has returncode, stdout and stderr as text. A program that does not end
     in time is killed, and its returncode is None."""
     argv = list(map(str, argv))

@@ -48,7 +48,7 @@ class Listener:
 
 _MAIN = """
 daemon off; user www-data; worker_processes {workers}; pid {base}.pid; error_log {base}.error info;
-worker_shutdown_timeout 20s;
+worker_shutdown_timeout 60s;
 events {{ worker_connections 1024; }}
 http {{
   map $ssl_server_name $certificate {{ default {certificate}; }}
@@ -58,7 +58,7 @@ http {{
   access_log {base}.access truth;
   client_body_temp_path {base}-body; proxy_temp_path {base}-proxy; fastcgi_temp_path {base}-fastcgi;
   uwsgi_temp_path {base}-uwsgi; scgi_temp_path {base}-scgi;
-  proxy_read_timeout 20s; client_max_body_size 8m;
+  proxy_read_timeout 120s; client_header_timeout 300s; keepalive_timeout 300s; client_max_body_size 8m;
   limit_req_zone $server_port zone=queue:1m rate=400r/s;
   proxy_set_header Host $http_host;
   proxy_set_header X-SSL-Client-Verify $ssl_client_verify; proxy_set_header X-SSL-Client-Subject $ssl_client_s_dn;
@@ -141,7 +141,7 @@ class Nginx:
             servers="\n  ".join(_server_text(listener, self._pki) for listener in listeners)))
 
     def _wait_ready(self):
-        if not wait_until(lambda: all(map(self._accepts, self.listeners)) or not self.child.running(), 10):
+        if not wait_until(lambda: all(map(self._accepts, self.listeners)) or not self.child.running()):
             raise RuntimeError(f"nginx does not listen: {self.child.errors()}")
         if not self.child.running():
             raise RuntimeError(f"nginx ended at start: {self.child.errors()}")
@@ -165,7 +165,7 @@ class Nginx:
             self._write_configuration(listeners)
         before = set(self.worker_pids())
         self.child.signal(signal.SIGHUP)
-        if not wait_until(lambda: set(self.worker_pids()) - before, 10):
+        if not wait_until(lambda: set(self.worker_pids()) - before):
             raise RuntimeError("nginx started no new worker after SIGHUP")
 
     def requests_seen(self):

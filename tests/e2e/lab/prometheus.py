@@ -44,7 +44,7 @@ class Prometheus:
             "/usr/bin/prometheus", f"--config.file={self._configuration}", f"--storage.tsdb.path={directory}/prometheus",
             f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn",
             "--query.lookback-delta=15s"], directory)
-        if not wait_until(lambda: get_page(self.port, "/-/ready")[0] == 200 or not self.child.running(), 60, 0.2):
+        if not wait_until(lambda: get_page(self.port, "/-/ready")[0] == 200 or not self.child.running(), interval_s=0.2):
             raise RuntimeError(f"prometheus does not become ready: {self.child.errors()}")
 
     def _write_configuration(self, job):

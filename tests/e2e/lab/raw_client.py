@@ -6,7 +6,8 @@ import http.client
 import os
 import struct
 
-from lab.client import TIMEOUT_S, Response, open_tcp
+from lab.client import Response, open_tcp
+from lab.host import PATIENCE_S
 
 
 class _Stream:
@@ -30,7 +31,7 @@ class Raw:
         sock = sock or open_tcp("127.0.0.1", port)
         self.source_ip, self.source_port = sock.getsockname()
         self._sock = context.wrap_socket(sock, server_hostname="localhost") if context else sock
-        self._sock.settimeout(TIMEOUT_S)
+        self._sock.settimeout(PATIENCE_S)
         self._stream = _Stream(self._sock)
 
     def send(self, data):

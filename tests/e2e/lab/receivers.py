@@ -77,7 +77,7 @@ class Alertmanager:
         self.child = Child("alertmanager", [
             "/usr/bin/prometheus-alertmanager", f"--config.file={configuration}", f"--storage.path={directory}/alertmanager",
             f"--web.listen-address={self.url[7:]}", "--cluster.listen-address="], directory)
-        if not wait_until(self._answers, 20, 0.1):
+        if not wait_until(self._answers, interval_s=0.1):
             raise RuntimeError(f"alertmanager does not answer: {self.child.errors()}")
 
     def _answers(self):
@@ -88,7 +88,7 @@ class Alertmanager:
 
     def alerts(self):
         """Those it holds as active, by their rule id."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts?active=true", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts?active=true", timeout=20) as answer:
             return {alert["labels"]["rule_id"]: alert for alert in json.load(answer)}
 
     def stop(self):
@@ -108,7 +108,7 @@ class Rsyslog:
             f'ruleset(name="events") {{ action(type="omfile" file="{self._file}" template="text") }}\n'
             f'input(type="imtcp" port="{self.port}" address="127.0.0.1" ruleset="events")\n')
         self.child = Child("rsyslog", ["/usr/sbin/rsyslogd", "-n", "-f", configuration, "-i", directory / "rsyslog.pid"], directory)
-        if not wait_until(self._answers, 20, 0.1):
+        if not wait_until(self._answers, interval_s=0.1):
             raise RuntimeError(f"rsyslog does not listen: {self.child.errors()}")
 
     def _answers(self):

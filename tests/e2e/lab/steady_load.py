@@ -29,9 +29,9 @@ class SteadyLoad:
             self.problems.append(error)
 
     def wait_for_more(self, count=30):
-        """Until so many further requests were made: the load is really there. False after 20 s."""
+        """Until so many further requests were made: the load is really there. False if they do not come."""
         goal = len(self.ledger.requests) + count
-        return wait_until(lambda: len(self.ledger.requests) >= goal, 20)
+        return wait_until(lambda: len(self.ledger.requests) >= goal)
 
     def stop(self):
         self._stop.set()

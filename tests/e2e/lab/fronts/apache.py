@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import replace
 
-from lab.fronts.front import CHAIN_ERRORS, Front, Seen, plain_serial
+from lab.fronts.front import CHAIN_ERRORS, GIVES_UP_S, Front, Seen, plain_serial
 
 PRIVATE_PATH = "/private"  # a certificate is asked for when this is requested: renegotiation, or after the handshake
 
@@ -24,8 +24,8 @@ Mutex file:{directory}
 {modules}
 User www-data
 Group www-data
-Timeout 20
-RequestReadTimeout handshake=2 header=20
+Timeout 120
+RequestReadTimeout handshake={gives_up} header=60
 KeepAlive On
 MaxKeepAliveRequests 0
 LogLevel info
@@ -71,7 +71,7 @@ class Apache(Front):
         configuration = self.directory / "apache.conf"
         modules = [f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
                    for name in (*_MODULES, *(["http2"] if http2 else []), f"mpm_{mpm}") if name not in _BUILT_IN]
-        configuration.write_text(_MAIN.format(directory=self.directory, modules="\n".join(modules), facts=_FACTS)
+        configuration.write_text(_MAIN.format(directory=self.directory, modules="\n".join(modules), facts=_FACTS, gives_up=GIVES_UP_S)
                                  + ("Protocols h2\n" if http2 else "") + "".join(_host(door, pki, server, directives) for door in self.doors))
         self.start(["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", configuration])
 

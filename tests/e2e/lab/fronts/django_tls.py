@@ -5,7 +5,7 @@ certificates; the client's word is all there is."""
 import shutil
 
 from lab.django_server import PROJECT
-from lab.fronts.front import Door, Front
+from lab.fronts.front import GIVES_UP_S, Door, Front
 
 _REQUIREMENT = {"required": 2, "optional": 1}  # ssl.CERT_*
 _ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "DJANGO_SETTINGS_MODULE": "shop.settings"}
@@ -78,5 +78,5 @@ class UwsgiTls(_DjangoTls):
         address = f"127.0.0.1:{door.port},{self.pki.server_certificate_file},{self.pki.server_key_file},HIGH,{authority}"
         return ["/usr/bin/uwsgi-core", "--plugins", "http,python3", "--master", "--die-on-term", "--need-app",
                 "--https", address,
-                "--http-timeout", 3, "--socket", self.directory / "uwsgi.sock", "--processes", 1,
+                "--http-timeout", GIVES_UP_S, "--socket", self.directory / "uwsgi.sock", "--processes", 1,
                 "--pythonpath", project, "--module", "shop.wsgi"]

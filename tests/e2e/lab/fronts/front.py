@@ -9,6 +9,8 @@ from lab.host import Child, free_port, wait_until
 # X509_V_ERR_* that stand for "the chain cannot be built", which "optional_no_ca" of nginx and Apache forgives.
 CHAIN_ERRORS = (18, 19, 20, 21, 27)
 
+GIVES_UP_S = 10  # on a client that falls silent in a handshake
+
 
 @dataclass(frozen=True)
 class Door:
@@ -74,7 +76,7 @@ class Front:
 
     def start(self, argv, environment=None):
         self.child = Child(self.name, argv, self.directory, environment)
-        if not wait_until(lambda: all(map(_accepts, self.doors)) or not self.child.running(), 15):
+        if not wait_until(lambda: all(map(_accepts, self.doors)) or not self.child.running()):
             raise RuntimeError(f"{self.name} does not listen: {self.problems()}")
         if not self.child.running():
             raise RuntimeError(f"{self.name} ended at start: {self.problems()}")

@@ -3,7 +3,7 @@
 
 import json
 
-from lab.fronts.front import Front, Seen, plain_serial
+from lab.fronts.front import GIVES_UP_S, Front, Seen, plain_serial
 
 _FACTS = ('{"source_port":%cp,"port":%fp,"used":"%[ssl_c_used]","serial":"%[ssl_c_serial,hex]","verify":"%[ssl_c_verify]",'
           '"resumed":"%[ssl_fc_is_resumed]","sni":"%[ssl_fc_sni]","error":"%[fc_err]","leaf_error":"%[ssl_c_err]",'
@@ -19,10 +19,10 @@ global
 defaults
   mode http
   log global
-  timeout connect 5s
-  timeout client 3s
-  timeout server 20s
-  timeout queue 20s
+  timeout connect 60s
+  timeout client {client}s
+  timeout server 120s
+  timeout queue 120s
   log-format '{facts}'
   error-log-format '{facts}'
 """
@@ -48,19 +48,19 @@ def _backend(variant, server, at_once, check):
 
 class HAProxy(Front):
     """variant: "never", "safe" (also ""), "aggressive", "always" or "queue". label: tells several of them apart.
-    directives: more lines for every frontend. check: the path that health checks ask for."""
+    directives: more lines for every frontend. check: the path that health checks ask for. gives_up_s: on a client that falls silent."""
 
     name = "haproxy"
     logs_depth = True
 
-    def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1", directives="", check=""):
+    def __init__(self, directory, pki, doors, server, label="", at_once=1, alpn="http/1.1", directives="", check="", gives_up_s=GIVES_UP_S):
         self.name = "-".join(filter(None, ("haproxy", *label.replace(",", "").replace("/", "").split())))
         super().__init__(directory, pki, doors)
         pem, configuration = self.directory / "server.pem", self.directory / "haproxy.cfg"
         pem.write_text(pki.server_certificate_file.read_text() + pki.server_key_file.read_text())
         pem.chmod(0o600)
         variants = sorted({door.variant or "safe" for door in self.doors})
-        configuration.write_text(_MAIN.format(facts=_FACTS) + "".join(
+        configuration.write_text(_MAIN.format(facts=_FACTS, client=gives_up_s) + "".join(
             [_frontend(door, pem, pki, alpn, directives) for door in self.doors] + [
                 _backend(variant, server, at_once, check) for variant in variants]))
         self.start(["/usr/sbin/haproxy", "-db", "-f", configuration])

@@ -4,7 +4,7 @@
 import json
 import re
 
-from lab.fronts.front import Front, Seen, plain_serial
+from lab.fronts.front import GIVES_UP_S, Front, Seen, plain_serial
 from lab.ground_truth import verify_code
 
 _FACTS = ('{"source_port":$remote_port,"port":$server_port,"verify":"$ssl_client_verify","serial":"$ssl_client_serial",'
@@ -20,14 +20,14 @@ http {{
   access_log {directory}/nginx.access truth;
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
-  client_header_timeout 2s; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
+  client_header_timeout {gives_up}s; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
   upstream shop {{ server {server}; keepalive 16; }}
   {http}
 }}
 stream {{
   log_format truth escape=json '{facts}';
   access_log {directory}/nginx.access truth;
-  ssl_handshake_timeout 2s;
+  ssl_handshake_timeout {gives_up}s;
   {stream}
 }}
 """
@@ -69,7 +69,7 @@ class NginxFront(Front):
         servers = "".join(_server(door, pki, forward) for door in self.doors)
         configuration = self.directory / "nginx.conf"
         configuration.write_text(_MAIN.format(
-            directory=self.directory, level=level, facts=_FACTS, server=server, http="" if kind == "stream" else servers,
+            directory=self.directory, level=level, gives_up=GIVES_UP_S, facts=_FACTS, server=server, http="" if kind == "stream" else servers,
             stream=servers if kind == "stream" else ""))
         log = self.directory / "nginx.error"
         self.start(["/usr/sbin/nginx", "-c", configuration, "-e", log])

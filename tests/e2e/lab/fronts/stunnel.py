@@ -4,7 +4,7 @@
 import re
 from dataclasses import replace
 
-from lab.fronts.front import Front, Seen
+from lab.fronts.front import GIVES_UP_S, Front, Seen
 
 _MAIN = "foreground = yes\npid =\ndebug = 7\nsyslog = no\noutput = {log}\n"
 # verify 1: if present; 0: ask and ignore. verifyChain implies that one is required.
@@ -19,7 +19,7 @@ def _service(door, pki, server):
     options = "" if door.sessions == "tickets" else "options = NO_TICKET\n"
     return (f"[door{door.port}]\naccept = 127.0.0.1:{door.port}\nconnect = {server}\n"
             f"cert = {pki.server_certificate_file}\nkey = {pki.server_key_file}\nCAfile = {pki.client_ca_file}\n"
-            f"{_VERIFY[door.mode].format(crl=pki.client_crl_file)}\nsslVersionMin = TLSv1.2\nTIMEOUTbusy = 2\n{options}")
+            f"{_VERIFY[door.mode].format(crl=pki.client_crl_file)}\nsslVersionMin = TLSv1.2\nTIMEOUTbusy = {GIVES_UP_S}\n{options}")
 
 
 class Stunnel(Front):
