@@ -13,9 +13,12 @@
 #include "userspace/app/config_policy.h"
 #include "userspace/app/config_sections.h"
 #include "userspace/app/config_values.h"
+#include "userspace/base/small_file.h"
 
 namespace mtlswatch {
 namespace {
+
+constexpr std::size_t kClientCasBytes = kYamlBytes / 2;
 
 /// Fills one Config from one file after another, and remembers where what may be said only once was said.
 class ConfigReader {
@@ -33,6 +36,8 @@ class ConfigReader {
   Status read_once(const char* what, const std::string& name, const YamlNode& node);
   Status read_limits(const YamlNode& node);
   Status read_kubernetes(const YamlNode& node);
+  Status check_client_cas() const;
+  Status check_kubernetes() const;
   YamlReader once(const std::string& key, YamlReader read);
   std::string place_text(YamlPlace place) const {
     return file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
@@ -95,8 +100,26 @@ Status ConfigReader::read_kubernetes(const YamlNode& node) {
                              {"cluster", once("kubernetes.cluster", into_text(kubernetes.cluster))}});
 }
 
-/// What can be said only when everything has been read: a pod is known by the API server alone, and that is asked about a node.
+/// What can be said only when everything has been read.
 Status ConfigReader::check() const {
+  const auto status = check_client_cas();
+  return status ? check_kubernetes() : status;
+}
+
+/// A recording holds the configuration, authorities and all, and is read again as one file.
+Status ConfigReader::check_client_cas() const {
+  std::size_t bytes = 0;
+  for (const BackendConfig& backend : config_.backends) {
+    bytes += backend.client_ca.size();
+    if (bytes <= kClientCasBytes) continue;
+    return Error{named_places_.at("backend " + backend.name) + ": \"client_ca\" of the backends up to \"" + backend.name +
+                 "\" has more than " + std::to_string(kClientCasBytes) + " bytes together, expected the authorities of your clients alone"};
+  }
+  return Done{};
+}
+
+/// A pod is known by the API server alone, and that is asked about a node.
+Status ConfigReader::check_kubernetes() const {
   if (!config_.kubernetes.node.empty()) return Done{};
   const auto said = std::find_if(scalar_places_.begin(), scalar_places_.end(),
                                  [](const auto& item) { return item.first.starts_with("kubernetes."); });
@@ -131,7 +154,7 @@ Status ConfigReader::read_root(const YamlNode& root) {
 }
 
 Status ConfigReader::read_file(const std::string& file) {
-  const auto text = read_whole(file);
+  const auto text = read_small_file(file, kYamlBytes);
   if (!text) return Error{file + ":" + yaml_error({}, text.error().message).message};
   return read_text(*text, file);
 }

@@ -6,6 +6,7 @@
 
 #include "userspace/app/config_policy.h"
 #include "userspace/app/config_values.h"
+#include "userspace/base/small_file.h"
 #include "userspace/policy/client_ca.h"
 
 namespace mtlswatch {
@@ -27,16 +28,15 @@ Status read_match(const YamlNode& node, std::optional<BackendMatch>& target) {
   return status;
 }
 
-/// A file, or its text: a recording holds that, so that it can be replayed where the file is not.
+/// A file, or its certificates: a recording holds those, so that it can be replayed where the file is not.
 Status read_client_ca(const YamlNode& node, std::string& target) {
   auto text = read_text(node);
   const bool is_pem = text && text->starts_with("-----BEGIN ");
   if (!text || (!is_pem && !text->starts_with('/'))) return yaml_expected(node, "the absolute path of a PEM file");
-  const auto read = is_pem ? Result<std::string>(*text) : read_whole(*text);
-  if (!read) return yaml_error(node.place, *text + ": " + read.error().message);
-  const auto authorities = ClientCa::from_pem(*read);
+  const auto read = is_pem ? Result<std::string>(*text) : read_small_file(*text, kYamlBytes);
+  auto authorities = read ? ClientCa::plain_pem(*read) : read;
   if (!authorities) return yaml_error(node.place, (is_pem ? "\"client_ca\"" : *text) + " " + authorities.error().message);
-  target = *read;
+  target = std::move(*authorities);
   return Done{};
 }
 

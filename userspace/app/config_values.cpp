@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/app/config_values.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
-#include "userspace/base/unique_fd.h"
-
 namespace mtlswatch {
 
 YamlReader into_text(std::string& target) {
@@ -30,7 +22,10 @@ YamlReader into_text_map(std::map<std::string, std::string>& target) {
   return [&target](const YamlNode& node) -> Status {
     if (node.kind != YamlNode::Kind::kMapping || node.entries.empty()) return yaml_expected(node, "a mapping of texts");
     for (const YamlEntry& entry : node.entries) {
-      if (const auto status = into_text(target[entry.key])(entry.value); !status) return status;
+      const bool is_empty = entry.value.kind == YamlNode::Kind::kScalar && entry.value.quoted && entry.value.text.empty();
+      std::string& value = target[entry.key];
+      if (is_empty) continue;
+      if (const auto status = into_text(value)(entry.value); !status) return status;
     }
     return Done{};
   };
@@ -77,25 +72,6 @@ Result<Cidr> parse_range(const std::string& text) {
 
 Error lacks(const YamlNode& node, const std::string& what, const std::string& key) {
   return yaml_error(node.place, "this " + what + " has no \"" + key + "\", expected one");
-}
-
-Result<std::string> read_whole(const std::string& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) return system_error("cannot be opened", errno);
-  struct stat facts {};
-  if (::fstat(fd.get(), &facts) != 0) return system_error("cannot be read", errno);
-  if (!S_ISREG(facts.st_mode)) return Error{"is no regular file, expected one"};
-  std::string text(kYamlBytes + 1, '\0');
-  std::size_t bytes = 0;
-  while (bytes < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + bytes, text.size() - bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error("cannot be read", errno);
-    if (got == 0) break;
-    bytes += static_cast<std::size_t>(got);
-  }
-  text.resize(bytes);
-  return text;
 }
 
 }  // namespace mtlswatch

@@ -65,9 +65,6 @@ YamlReader into_parsed_list(std::vector<T>& target, Result<T> (*parse)(const std
 /// "10.0.0.0/8" or one address.
 Result<Cidr> parse_range(const std::string& text);
 
-/// The whole file, or one byte more than a configuration may have. Not a pipe: opening one could wait for ever.
-Result<std::string> read_whole(const std::string& file);
-
 /// The error of a mapping that lacks a key which it must have.
 Error lacks(const YamlNode& node, const std::string& what, const std::string& key);
 

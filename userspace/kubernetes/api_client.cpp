@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "userspace/base/secret_file.h"
+#include "userspace/base/small_file.h"
 
 namespace mtlswatch {
 namespace {

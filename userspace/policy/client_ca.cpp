@@ -61,26 +61,45 @@ bool only_time_has_passed(const ChainVerdict& own, const Session& session, std::
   return own.code == X509_V_ERR_CERT_HAS_EXPIRED ? handshake_s < own.turned_s : handshake_s >= own.turned_s;
 }
 
+int no_password(char*, int, int, void*) { return 0; }  // OpenSSL's own would ask at the terminal
+
+Result<std::vector<Owned<X509>>> read_authorities(const std::string& pem) {
+  const Owned<BIO> in(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), std::numeric_limits<int>::max()))));
+  if (!in) return Error{"out of memory"};
+  std::vector<Owned<X509>> found;
+  while (Owned<X509> authority{PEM_read_bio_X509(in.get(), nullptr, no_password, nullptr)}) found.push_back(std::move(authority));
+  const bool is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  if (found.empty()) return Error{"holds no certificate in PEM"};
+  if (!is_end) return Error{"has a certificate that cannot be read, behind " + std::to_string(found.size()) + " others"};
+  return found;
+}
+
 }  // namespace
 
 void ClientCa::FreeStore::operator()(x509_store_st* store) const { X509_STORE_free(store); }
 
 Result<ClientCa> ClientCa::from_pem(const std::string& pem) {
+  const auto authorities = read_authorities(pem);
+  if (!authorities) return authorities.error();
   ClientCa result;
   result.store_.reset(X509_STORE_new());
-  const Owned<BIO> in(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), std::numeric_limits<int>::max()))));
-  if (!result.store_ || !in) return Error{"out of memory"};
+  if (!result.store_) return Error{"out of memory"};
   X509_STORE_set_flags(result.store_.get(), X509_V_FLAG_PARTIAL_CHAIN);
-  int count = 0;
-  while (const Owned<X509> authority{PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr)}) {
-    X509_STORE_add_cert(result.store_.get(), authority.get());
-    ++count;
-  }
-  const bool is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-  ERR_clear_error();
-  if (count == 0) return Error{"holds no certificate in PEM"};
-  if (!is_end) return Error{"has a certificate that cannot be read, behind " + std::to_string(count) + " others"};
+  for (const Owned<X509>& authority : *authorities) X509_STORE_add_cert(result.store_.get(), authority.get());
   return result;
+}
+
+Result<std::string> ClientCa::plain_pem(const std::string& pem) {
+  const auto authorities = read_authorities(pem);
+  if (!authorities) return authorities.error();
+  const Owned<BIO> out(BIO_new(BIO_s_mem()));
+  for (const Owned<X509>& authority : *authorities) {
+    if (!out || PEM_write_bio_X509(out.get(), authority.get()) != 1) return Error{"out of memory"};
+  }
+  char* text = nullptr;
+  const long bytes = BIO_get_mem_data(out.get(), &text);
+  return std::string(text, static_cast<std::size_t>(bytes));
 }
 
 ChainVerdict ClientCa::verify(const CertificateChain& chain, std::int64_t now_s) {

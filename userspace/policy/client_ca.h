@@ -28,8 +28,10 @@ class ClientCa {
  public:
   static constexpr std::size_t kChains = 1024;  ///< results kept; when full, all are forgotten
 
-  /// pem: one certificate or more.
+  /// pem: one certificate or more, and text around them.
   static Result<ClientCa> from_pem(const std::string& pem);
+  /// The same certificates without the text around them.
+  static Result<std::string> plain_pem(const std::string& pem);
 
   /// chain: leaf first, with its DER. As a TLS server would verify it; an authority of ours need not be a root.
   ChainVerdict verify(const CertificateChain& chain, std::int64_t now_s);

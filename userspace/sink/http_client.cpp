@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include "userspace/base/secret_file.h"
+#include "userspace/base/small_file.h"
 
 namespace mtlswatch {
 namespace {

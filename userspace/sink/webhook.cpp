@@ -9,7 +9,7 @@
 #include <cctype>
 
 #include "userspace/base/hex.h"
-#include "userspace/base/secret_file.h"
+#include "userspace/base/small_file.h"
 #include "userspace/sink/http_client.h"
 
 namespace mtlswatch {

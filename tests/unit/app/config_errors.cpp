@@ -130,7 +130,7 @@ const std::vector<WrongConfig>& wrong_configs() {
          for (int i = 0; i < 1001; ++i) text += fmt::format("k{}: 1\n", i);
          return text;
        }(), "1001:1", "too many keys"},
-      {"file_too_large", std::string((1u << 20) + 1, '\n'), "1:1", "the file is too large, expected at most 1048576 bytes"},
+      {"file_too_large", std::string((1u << 20) + 1, '\n'), "1:1", "is too large, expected at most 1048576 bytes"},
       {"tag", "limits: {connections: !!int 5}\n", "1:23", "tags are not supported"},
       {"key_that_is_a_list", "[a, b]: 1\n", "1:1", "expected a key that is text"},
       {"second_document", "write_query: true\n---\nwrite_query: false\n", "2:1", "a second document begins here"},

@@ -66,7 +66,7 @@ TEST(Outputs, are_opened_all_or_none) {
   wrong.outputs[1].secret_file = "/nonexistent/secret";
   const auto outputs = Outputs::open(wrong, {});
   ASSERT_FALSE(outputs);
-  EXPECT_EQ(outputs.error().message, "output webhook: read /nonexistent/secret: No such file or directory");
+  EXPECT_EQ(outputs.error().message, "output webhook: read /nonexistent/secret: cannot be opened: No such file or directory");
 }
 
 }  // namespace

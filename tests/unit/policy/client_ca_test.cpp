@@ -100,6 +100,14 @@ class ClientCaTest : public testing::Test {
 using Codes = std::pair<std::optional<int>, std::string>;
 Codes said(const RequestReport& report) { return {report.client_ca->verify_code, report.client_ca->disagreement}; }
 
+TEST_F(ClientCaTest, keeps_the_certificates_of_a_bundle_without_the_text_around_them) {
+  const auto plain = ClientCa::plain_pem("# our own\n" + pem(root) + "\nsubject=foreign\n" + pem(foreign_root) + "end\n");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(*plain, pem(root) + pem(foreign_root));
+  EXPECT_EQ(*ClientCa::plain_pem(*plain), *plain);
+  EXPECT_FALSE(ClientCa::plain_pem("no certificate"));
+}
+
 TEST_F(ClientCaTest, what_both_verify_is_agreed_on) {
   EXPECT_EQ(said(checked(request({&alice}), pem(root))), (Codes{X509_V_OK, ""}));
   EXPECT_EQ(said(checked(request({&dora, &middle}), pem(root))), (Codes{X509_V_OK, ""}));
