@@ -3,6 +3,7 @@
 // Elastic's agents write.
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "userspace/sink/ecs_fields.h"
 
@@ -33,14 +34,23 @@ void write_named(JsonWriter& json, std::string_view key, std::string_view name) 
   json.text("name", name);
 }
 
-/// Dots would make objects of the keys, and "app" could not stand beside "app.kubernetes.io/name".
+/// What the API server lets a label's name be made of, but for dots: those would make objects of the keys, and "app" could not
+/// stand beside "app.kubernetes.io/name".
+char plain_character(char character) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/-";
+  return kPlain.find(character) == std::string_view::npos ? '_' : character;
+}
+
+/// A key comes once: of "a.b" and "a_b" the first in order is told.
 void write_labels(JsonWriter& json, const Pod& pod) {
-  const auto labels = json.object("labels");
+  std::map<std::string, std::string_view> plain;
   for (const auto& [key, value] : pod.labels) {
-    std::string plain = key;
-    std::replace(plain.begin(), plain.end(), '.', '_');
-    json.text(plain, value);
+    std::string name = key;
+    std::transform(name.begin(), name.end(), name.begin(), plain_character);
+    plain.emplace(std::move(name), value);
   }
+  const auto labels = json.object("labels");
+  for (const auto& [name, value] : plain) json.text(name, value);
 }
 
 /// kubernetes.deployment.name and its like; owners of other kinds are told by orchestrator.resource.parent alone.

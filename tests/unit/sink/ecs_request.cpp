@@ -95,6 +95,20 @@ TEST(EcsRequest, tells_the_pod_of_each_process_as_far_as_it_is_known) {
   EXPECT_EQ(at(known, "/container"), json::parse(R"({"id":")" + id + R"(","runtime":"cri-o","name":"web","image":{"name":"host:5000/shop"}})"));
 }
 
+TEST(EcsRequest, writes_labels_as_keys_that_come_once_and_need_no_escapes) {
+  const std::string uid = "dde1244b-5bb5-4297-b544-85f3bc0d80bf";
+  Pod pod;
+  pod.uid = uid;
+  pod.labels = {{"a.b/c-d", "first"}, {"a_b/c-d", "second"}, {"q\"\n\xc3\xa4", "odd"}};
+  PodDirectory pods;
+  pods.put(pod);
+  RequestReport report = request_report();
+  change(report.process).cgroup = "/kubepods/pod" + uid + "/" + std::string(64, 'a');
+  SinkContext context = test_context();
+  context.pods = &pods;
+  EXPECT_NE(ecs_json(report, context).find(R"("labels":{"a_b/c-d":"first","q____":"odd"})"), std::string::npos);
+}
+
 TEST(EcsRequest, lists_hops_and_claims) {
   const json event = written(request_report());
   json x509 = at(event, "/tls/client/x509");
