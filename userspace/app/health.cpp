@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace mtlswatch {
 namespace {
 
@@ -16,7 +18,7 @@ HealthCheck check_backends(const HealthFacts& facts, const Processes& processes)
     if (!process.backend.empty()) found.insert(process.backend);
   }
   std::string missing;
-  for (const std::string& name : facts.configured_backends) {
+  for (const std::string& name : facts.needed_backends) {
     if (!found.contains(name)) missing += (missing.empty() ? "" : ", ") + name;
   }
   HealthCheck result = check("backends", missing.empty(), fmt::format("{} found", found.size()));
@@ -40,12 +42,29 @@ HealthCheck check_fronts(const HealthFacts& facts, const Processes& processes) {
   return check("fronts", blind.empty(), blind.empty() ? fmt::format("{} forward requests", fronts) : blind);
 }
 
+bool has_container(const Pod& pod, const std::string& name) {
+  return name.empty() || std::any_of(pod.containers.begin(), pod.containers.end(), [&](const PodContainer& each) { return each.name == name; });
+}
+
 HealthCheck check_kubernetes(const KubernetesStatus& status) {
   const bool ok = status.synced && status.last_error.empty();
   return check("kubernetes", ok, ok ? fmt::format("{} pods", status.pods) : status.last_error.empty() ? "not asked yet" : status.last_error);
 }
 
 }  // namespace
+
+std::vector<std::string> needed_backends(const std::vector<BackendConfig>& configured, bool pods_are_known, const PodDirectory& pods) {
+  const std::vector<const Pod*> present = pods.present();
+  const auto runs_here = [&](const BackendMatch& match) {
+    return std::any_of(present.begin(), present.end(), [&](const Pod* pod) { return is_asked_for(match, *pod) && has_container(*pod, match.container); });
+  };
+  std::vector<std::string> names;
+  for (const BackendConfig& backend : configured) {
+    const bool may_be_elsewhere = backend.match && backend.match->asks_for_a_pod() && backend.listen.empty();
+    if (!may_be_elsewhere || !pods_are_known || runs_here(*backend.match)) names.push_back(backend.name);
+  }
+  return names;
+}
 
 std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes& processes) {
   std::vector<HealthCheck> checks = {check_backends(facts, processes), check_fronts(facts, processes)};

@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "userspace/model/config.h"
+#include "userspace/model/pod.h"
 #include "userspace/model/process.h"
 #include "userspace/model/status.h"
 
 namespace mtlswatch {
 
 struct HealthFacts {
-  std::vector<std::string> configured_backends;
+  std::vector<std::string> needed_backends;
   std::set<std::uint32_t> forwarding;  ///< processes that requests at a backend came from, of late
   bool return_probes_are_safe = true;
   std::uint64_t libraries_attached = 0;  ///< TLS libraries with probes
@@ -25,7 +27,11 @@ struct HealthFacts {
   std::string configuration_refused;  ///< why SIGHUP changed nothing
 };
 
-/// Needed: every configured backend has a process. The others only degrade.
+/// Names of the backends that this host must have a process of. One that is told by its pod runs on some nodes only: it is needed
+/// where such a pod is, and until this node's pods are known.
+std::vector<std::string> needed_backends(const std::vector<BackendConfig>& configured, bool pods_are_known, const PodDirectory& pods);
+
+/// Needed: every needed backend has a process. The others only degrade.
 std::vector<HealthCheck> check_health(const HealthFacts& facts, const std::map<std::uint32_t, ProcessFacts>& processes);
 
 }  // namespace mtlswatch

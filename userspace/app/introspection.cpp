@@ -137,7 +137,8 @@ AgentStatus Introspection::status_now(std::uint64_t now_ns) const {
 
 std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const {
   HealthFacts facts;
-  for (const BackendConfig& backend : sources_.config.backends) facts.configured_backends.push_back(backend.name);
+  const bool pods_are_known = status.kubernetes && status.kubernetes->synced;
+  facts.needed_backends = needed_backends(sources_.config.backends, pods_are_known, context_.pods != nullptr ? *context_.pods : PodDirectory{});
   for (const auto& [pid, time_ns] : forwarding_) facts.forwarding.insert(pid);
   facts.return_probes_are_safe = return_probes_are_safe_;
   for (const LibraryCoverage& library : sources_.watcher.libraries().coverage()) facts.libraries_attached += library.state != "blind";

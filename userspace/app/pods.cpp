@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of this node's pods, as the agent gets to know them.
+#include <algorithm>
+
 #include "userspace/app/agent.h"
 
 namespace mtlswatch {
@@ -19,7 +21,7 @@ Status Agent::watch_pods(const AgentOptions& options) {
   return Done{};
 }
 
-/// New names may tell which processes are backends.
+/// New names may tell which processes are backends, where pods are asked for.
 void Agent::take_pods(std::uint64_t now_ns) {
   if (!pod_watch_) return;
   introspection_.note_kubernetes(pod_watch_->status());
@@ -27,7 +29,9 @@ void Agent::take_pods(std::uint64_t now_ns) {
   if (!pods) return;
   pods_ = std::move(*pods);
   watcher_.use_pods(pods_);
-  want_scan(now_ns);
+  const bool asks = std::any_of(config_.backends.begin(), config_.backends.end(),
+                                [](const BackendConfig& backend) { return backend.match && backend.match->asks_for_a_pod(); });
+  if (asks) want_scan(now_ns);
 }
 
 }  // namespace mtlswatch

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/kubernetes/pod_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace mtlswatch {
@@ -35,14 +36,22 @@ std::map<std::string, std::string> texts(const json& object, Wanted wanted) {
   return found;
 }
 
-void read_containers(const json& statuses, Pod& pod) {
+/// As the pod asks for it, where the runtime tells nothing but a digest: "sha256:HEX".
+std::string image_of(const json& status, const json& wanted) {
+  std::string image = text(at(status, "image"));
+  if (!image.starts_with("sha256:") || !wanted.is_array()) return image;
+  const auto own = std::find_if(wanted.begin(), wanted.end(), [&](const json& each) { return at(each, "name") == at(status, "name"); });
+  return own == wanted.end() ? image : text(at(*own, "image"));
+}
+
+/// wanted: those of the pod's specification.
+void read_containers(const json& statuses, const json& wanted, Pod& pod) {
   if (!statuses.is_array()) return;
   for (const json& status : statuses) {
     const std::string address = text(at(status, "containerID"));  // "containerd://ID"
     const auto scheme = address.find("://");
     if (scheme == std::string::npos || pod.containers.size() == kContainers) continue;
-    pod.containers.push_back(
-        {address.substr(scheme + 3), text(at(status, "name")), text(at(status, "image")), address.substr(0, scheme)});
+    pod.containers.push_back({address.substr(scheme + 3), text(at(status, "name")), image_of(status, wanted), address.substr(0, scheme)});
   }
 }
 
@@ -72,20 +81,21 @@ void read_addresses(const json& status, Pod& pod) {
 
 Pod pod_of(const json& object, const AnnotationNames& annotations) {
   const json& metadata = at(object, "metadata");
+  const json& spec = at(object, "spec");
   const json& status = at(object, "status");
   Pod pod;
   pod.uid = text(at(metadata, "uid"));
   pod.name = text(at(metadata, "name"));
   pod.name_space = text(at(metadata, "namespace"));
-  pod.node = text(at(at(object, "spec"), "nodeName"));
+  pod.node = text(at(spec, "nodeName"));
   pod.config_hash = text(at(at(metadata, "annotations"), "kubernetes.io/config.hash"));
   pod.labels = texts(at(metadata, "labels"), [](const std::string&) { return true; });
   pod.annotations = texts(at(metadata, "annotations"), [&](const std::string& key) { return annotations.contains(key); });
   read_owner(metadata, pod);
   read_addresses(status, pod);
-  for (const char* kind : {"containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"}) {
-    read_containers(at(status, kind), pod);
-  }
+  read_containers(at(status, "containerStatuses"), at(spec, "containers"), pod);
+  read_containers(at(status, "initContainerStatuses"), at(spec, "initContainers"), pod);
+  read_containers(at(status, "ephemeralContainerStatuses"), at(spec, "ephemeralContainers"), pod);
   return pod;
 }
 

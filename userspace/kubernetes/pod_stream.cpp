@@ -30,7 +30,7 @@ PodStream::State PodStream::read(std::string_view line) {
   if (change->kind == PodChange::Kind::kBookmark) return State::kGoing;
   has_news_ = true;
   if (change->kind == PodChange::Kind::kDeleted) pods_.remove(change->pod.uid);
-  if (change->kind == PodChange::Kind::kPresent) pods_.put(std::move(change->pod));
+  if (change->kind == PodChange::Kind::kPresent && !pods_.put(std::move(change->pod))) ++refused_;
   return State::kGoing;
 }
 

@@ -28,6 +28,7 @@ class PodStream {
   /// Where to go on from.
   const std::string& resource_version() const { return resource_version_; }
   std::uint64_t changes() const { return changes_; }  ///< bookmarks too
+  std::uint64_t refused() const { return refused_; }  ///< changes of pods for which the directory has no room
   const std::string& error() const { return error_; }
 
  private:
@@ -40,6 +41,7 @@ class PodStream {
   std::string rest_;  ///< of a line
   State state_ = State::kGoing;
   std::uint64_t changes_ = 0;
+  std::uint64_t refused_ = 0;
   bool has_news_ = false;
   std::string error_;
 };

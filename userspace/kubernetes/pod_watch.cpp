@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "userspace/base/plain_thread.h"
@@ -37,7 +36,7 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 PodWatch::PodWatch(const KubernetesConfig& config, AnnotationNames annotations, PodWatchPauses pauses)
-    : selector_("/api/v1/pods?fieldSelector=" + escaped("spec.nodeName=" + config.node)),
+    : selector_("/api/v1/pods?fieldSelector=" + escaped("spec.nodeName=" + config.node + ",status.phase!=Succeeded,status.phase!=Failed")),
       annotations_(std::move(annotations)),
       pauses_(pauses) {}
 
@@ -86,18 +85,27 @@ Status PodWatch::list() {
   std::vector<Pod> pods;
   std::string next;
   std::string version;
+  std::uint64_t refused = 0;
   do {
     auto page = list_page(next);
     if (!page) return page.error().in("list pods");
-    std::move(page->pods.begin(), page->pods.end(), std::back_inserter(pods));
+    for (Pod& pod : page->pods) {
+      if (pods.size() < PodDirectory::kPods) {
+        pods.push_back(std::move(pod));
+      } else {
+        ++refused;
+      }
+    }
     version = page->resource_version;
     next = std::exchange(page->next, {});
-  } while (!next.empty() && pods.size() <= PodDirectory::kPods);
+  } while (!next.empty() && refused < PodDirectory::kPods);
   pods_.replace(std::move(pods));
   resource_version_ = version;
   publish();
   const std::lock_guard lock(mutex_);
   ++status_.lists;
+  status_.refused += refused;
+  status_.last_error.clear();
   return Done{};
 }
 
@@ -121,13 +129,16 @@ Status PodWatch::watch() {
   PodStream stream(pods_, resource_version_, annotations_);
   const auto began = std::chrono::steady_clock::now();
   const auto status = follow(stream);
+  note_refused(stream.refused());
   const bool is_intact = stream.state() == PodStream::State::kGoing && !(status && *status == kGone);
   resource_version_ = is_intact ? stream.resource_version() : "";
   if (!stream.error().empty()) return Error{stream.error()}.in("watch pods");
   if (!status) return status.error().in("watch pods");
   if (*status != kOk) return Error{fmt::format("watch pods: HTTP status {}", *status)};
   const bool said_nothing = stream.changes() == 0 && std::chrono::steady_clock::now() < began + kSoon;
-  return said_nothing ? Status(Error{"watch pods: it ended without a word"}) : Status(Done{});
+  if (said_nothing) return Error{"watch pods: it ended without a word"};
+  note_success();
+  return Done{};
 }
 
 Result<long> PodWatch::follow(PodStream& stream) {
@@ -149,6 +160,11 @@ void PodWatch::publish() {
   status_.synced = true;
   status_.pods = copy.size();
   news_ = std::move(copy);
+}
+
+void PodWatch::note_refused(std::uint64_t pods) {
+  const std::lock_guard lock(mutex_);
+  status_.refused += pods;
 }
 
 void PodWatch::note_success() {

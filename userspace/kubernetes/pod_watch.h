@@ -46,6 +46,7 @@ class PodWatch {
   Status watch();
   Result<long> follow(PodStream& stream);
   void publish();
+  void note_refused(std::uint64_t pods);
   void note_success();
   void note_failure(const std::string& error);
   bool is_stopping() const;

@@ -15,6 +15,10 @@ constexpr std::size_t kUuidLength = 36;
 
 bool is_hex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
 
+bool contains_all(const std::map<std::string, std::string>& wanted, const std::map<std::string, std::string>& there) {
+  return std::includes(there.begin(), there.end(), wanted.begin(), wanted.end());
+}
+
 /// What stands between "...pod" and ".slice": "_" is systemd's for "-". Empty: no pod's component.
 std::string pod_uid_of(std::string_view component) {
   const auto begin = component.starts_with("pod") ? 0 : component.rfind("-pod");
@@ -78,6 +82,11 @@ const PodContainer* Pod::container(const std::string& id) const {
   return id.empty() || entry == containers.end() ? nullptr : &*entry;
 }
 
+bool is_asked_for(const BackendMatch& match, const Pod& pod) {
+  return (match.pod_namespace.empty() || match.pod_namespace == pod.name_space) && contains_all(match.pod_labels, pod.labels) &&
+         contains_all(match.pod_annotations, pod.annotations);
+}
+
 bool PodDirectory::put(Pod pod) {
   const bool is_known = pods_.contains(pod.uid);
   if (!is_known && size() >= kPods) return false;
@@ -109,6 +118,15 @@ const Pod* PodDirectory::find(const ContainerIdentity& container) const {
   const auto alias = by_name_.find(key);
   const auto pod = pods_.find(alias == by_name_.end() ? key : alias->second);
   return pod == pods_.end() ? nullptr : &pod->second;
+}
+
+std::vector<const Pod*> PodDirectory::present() const {
+  const std::set<std::string> ended(ended_.begin(), ended_.end());
+  std::vector<const Pod*> found;
+  for (const auto& [uid, pod] : pods_) {
+    if (!ended.contains(uid)) found.push_back(&pod);
+  }
+  return found;
 }
 
 void PodDirectory::forget(const std::string& uid) {

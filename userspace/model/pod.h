@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "userspace/model/config.h"
+
 namespace mtlswatch {
 
 /// Which container a process runs in. Empty where the path names none.
@@ -48,6 +50,9 @@ struct Pod {
   const PodContainer* container(const std::string& id) const;
 };
 
+/// By namespace, labels and annotations. Which container of it is meant is another question.
+bool is_asked_for(const BackendMatch& match, const Pod& pod);
+
 /// The pods of this node, and those that ended lately, for events that come late. A value, of bounded size.
 class PodDirectory {
  public:
@@ -63,6 +68,8 @@ class PodDirectory {
   /// By the pod's uid; where the path tells none, by the container's id. Null: not known.
   const Pod* find(const ContainerIdentity& container) const;
   std::size_t size() const { return pods_.size() - ended_.size(); }
+  /// Those that there are now; ended ones are none of them.
+  std::vector<const Pod*> present() const;
 
  private:
   void forget(const std::string& uid);

@@ -99,7 +99,8 @@ struct KubernetesStatus {
   std::uint64_t pods = 0;
   std::uint64_t lists = 0;  ///< at the start, and whenever a watch could not go on where it was
   std::uint64_t errors = 0;
-  std::string last_error;   ///< empty: none since the API server last told something
+  std::uint64_t refused = 0;  ///< times that there was no room for a pod
+  std::string last_error;     ///< empty: none since the API server last told something
 };
 
 using NamedCounts = std::vector<std::pair<std::string, std::uint64_t>>;

@@ -16,18 +16,13 @@ constexpr std::array<std::string_view, 4> kSocketHolders = {"systemd", "init", "
 constexpr std::array<std::string_view, 10> kInterpreters = {"python", "pypy", "perl", "ruby", "node",
                                                             "java",   "php",  "lua",  "bash", "dash"};
 
-bool contains_all(const std::map<std::string, std::string>& wanted, const std::map<std::string, std::string>& there) {
-  return std::includes(there.begin(), there.end(), wanted.begin(), wanted.end());
-}
-
 /// A pod that is not known, or not yet, is none of those that are asked for.
 bool runs_in(const BackendMatch& match, const std::string& cgroup, const PodDirectory& pods) {
   const ContainerIdentity identity = container_of(cgroup);
   const Pod* pod = pods.find(identity);
-  if (pod == nullptr || (!match.pod_namespace.empty() && match.pod_namespace != pod->name_space)) return false;
+  if (pod == nullptr || !is_asked_for(match, *pod)) return false;
   const PodContainer* container = pod->container(identity.id);
-  if (!match.container.empty() && (container == nullptr || container->name != match.container)) return false;
-  return contains_all(match.pod_labels, pod->labels) && contains_all(match.pod_annotations, pod->annotations);
+  return match.container.empty() || (container != nullptr && container->name == match.container);
 }
 
 /// All conditions that are given hold, and at least one is given.

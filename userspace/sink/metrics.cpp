@@ -238,6 +238,7 @@ void add_kubernetes(std::vector<MetricFamily>& out, const KubernetesStatus& stat
   gauge("mtlswatch_kubernetes_pods", "Pods of this node that are known.").row({}, status.pods).to(out);
   counter("mtlswatch_kubernetes_lists_total", "Times that all pods were listed.").row({}, status.lists).to(out);
   counter("mtlswatch_kubernetes_errors_total", "Lists and watches that failed.").row({}, status.errors).to(out);
+  counter("mtlswatch_kubernetes_pods_refused_total", "Times that there was no room for a pod.").row({}, status.refused).to(out);
 }
 
 void add_process(std::vector<MetricFamily>& out, const ProcessUsage& usage) {

@@ -105,7 +105,8 @@ def _trouble(api, agent, token, pods, score, ledger, ask):
 
 
 def _check_asked(api, node, score):
-    score.check("only this node's pods were asked for", {row.get("fieldSelector") for row in api.asked} == {f"spec.nodeName={node}"})
+    score.check("only this node's pods were asked for", {row.get("fieldSelector") for row in api.asked} == {
+        f"spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"})
     score.check("pages were followed", any("continue" in row for row in api.asked))
     watches = [row for row in api.asked if row.get("watch")]
     score.check("watches ask for bookmarks and end by themselves",

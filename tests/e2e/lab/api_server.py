@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, query):
         start = json.loads(base64.b64decode(query["continue"]))["start"] if "continue" in query else 0
-        node = query["fieldSelector"].removeprefix("spec.nodeName=")
+        node = query["fieldSelector"].split(",")[0].removeprefix("spec.nodeName=")
         self._answer(200, self.api.page(node, start, int(query.get("limit", 1000))))
 
     def _answer(self, status, body):

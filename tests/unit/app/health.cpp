@@ -9,7 +9,7 @@ namespace mtlswatch {
 namespace {
 
 struct Host {
-  HealthFacts facts{.configured_backends = {"shop"},
+  HealthFacts facts{.needed_backends = {"shop"},
                     .forwarding = {2},
                     .return_probes_are_safe = true,
                     .libraries_attached = 1,
@@ -41,9 +41,31 @@ TEST(Health, is_good_when_everything_is_seen) {
 
 TEST(Health, is_not_ready_without_a_configured_backend) {
   Host host;
-  host.facts.configured_backends.push_back("billing");
+  host.facts.needed_backends.push_back("billing");
   EXPECT_FALSE(host.status().is_ready());
   EXPECT_EQ(host.status().checks[0].detail, "no process found for: billing");
+}
+
+TEST(Health, needs_a_backend_that_is_told_by_its_pod_only_where_such_a_pod_is) {
+  BackendConfig everywhere, shop;
+  everywhere.match.emplace().executable = "/bin/x";
+  shop.match.emplace().pod_labels = {{"app", "shop"}};
+  shop.match->container = "web";
+  const std::vector<BackendConfig> both = {everywhere, shop};
+  PodDirectory pods;
+  const auto needed = [&](bool known = true) { return needed_backends(both, known, pods).size(); };
+  EXPECT_EQ(needed(), 1u);
+  EXPECT_EQ(needed(false), 2u) << "the API server has not answered yet";
+  Pod pod;
+  pod.uid = "u1";
+  pod.labels = {{"app", "shop"}};
+  pods.put(pod);
+  EXPECT_EQ(needed(), 1u) << "none of its containers is the one that is asked for";
+  pod.containers = {{"c1", "web", "shop:1", "containerd"}};
+  pods.put(pod);
+  EXPECT_EQ(needed(), 2u);
+  pods.remove("u1");
+  EXPECT_EQ(needed(), 1u) << "it ended";
 }
 
 TEST(Health, is_degraded_but_ready_for_everything_else) {

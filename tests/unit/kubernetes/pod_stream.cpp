@@ -60,6 +60,16 @@ TEST(PodPage, names_the_replica_set_that_no_deployment_made) {
   EXPECT_EQ(page->pods.at(0).owner_kind + "/" + page->pods.at(0).owner_name, "ReplicaSet/by-hand");
 }
 
+TEST(PodPage, tells_the_image_by_its_name_where_the_runtime_tells_a_digest_alone) {
+  json object = pod_object();
+  object["spec"]["containers"] = {{{"name", "other"}, {"image", "other:2"}}, {{"name", "web"}, {"image", "shop:3"}}};
+  object["status"]["containerStatuses"][0]["image"] = "sha256:" + std::string(64, 'a');
+  object["status"]["initContainerStatuses"][0]["image"] = "sha256:" + std::string(64, 'b');
+  const auto page = read_pod_page(json{{"metadata", {{"resourceVersion", "9"}}}, {"items", {object}}}.dump(), {});
+  EXPECT_EQ(page->pods.at(0).container("c1")->image, "shop:3");
+  EXPECT_EQ(page->pods.at(0).container("c0")->image, "sha256:" + std::string(64, 'b')) << "the specification names no such container";
+}
+
 TEST(PodPage, refuses_what_is_no_list) {
   for (const char* body : {"", "[]", "{}", "{\"kind\":\"Status\"}", "{\"items\":[]}", "{\"items\":[],\"metadata\":{}}", "{\"items\":", "\xff"}) {
     EXPECT_FALSE(read_pod_page(body, {})) << body;
@@ -78,6 +88,13 @@ TEST(PodStream, follows_pods_through_their_life) {
   s.stream.take(line("DELETED", pod_object("u1", "9")));
   EXPECT_EQ(s.pods.size(), 0u);
   EXPECT_EQ(s.stream.resource_version(), "9");
+}
+
+TEST(PodStream, counts_pods_for_which_there_is_no_room) {
+  Stream s;
+  for (std::size_t i = 0; i < PodDirectory::kPods + 2; ++i) s.stream.take(line("ADDED", pod_object("u" + std::to_string(i))));
+  EXPECT_EQ(s.pods.size(), PodDirectory::kPods);
+  EXPECT_EQ(s.stream.refused(), 2u);
 }
 
 TEST(PodStream, moves_on_with_bookmarks_without_news) {
