@@ -153,6 +153,7 @@ json kubernetes_json(const std::optional<KubernetesStatus>& status) {
           {"pods", status->pods},
           {"lists", status->lists},
           {"errors", status->errors},
+          {"refused", status->refused},
           {"last_error", status->last_error}};
 }
 

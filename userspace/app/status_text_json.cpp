@@ -35,7 +35,7 @@ const std::vector<Section>& sections() {
       {"Outputs", "/outputs", {{"OUTPUT", "/name"}, {"WRITTEN", "/written"}, {"LOST", "/lost"},
                                {"QUEUED BYTES", "/queued_bytes"}, {"LAST ERROR", "/last_error"}}},
       {"Kubernetes", "/kubernetes", {{"SYNCED", "/synced"}, {"PODS", "/pods"}, {"LISTS", "/lists"}, {"ERRORS", "/errors"},
-                                     {"LAST ERROR", "/last_error"}}},
+                                     {"NO ROOM", "/refused"}, {"LAST ERROR", "/last_error"}}},
   };
   return all;
 }

@@ -126,7 +126,7 @@ def _check_status(lab, api, score):
         said = told()
         return said.get("synced") is True and said["pods"] == 3 + FILLERS and said["lists"] == lists and said["last_error"] == ""
 
-    score.check("status tells what is known of this node's pods", wait_until(is_right, PATIENCE_S, 1), f"{told()}, {lists} lists")
+    score.check("status tells what is known of this node's pods", wait_until(is_right, interval_s=1), f"{told()}, {lists} lists")
 
 
 def _watch(lab, score, cluster, api, token, driver):

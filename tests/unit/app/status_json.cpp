@@ -73,10 +73,10 @@ TEST(Status, tells_of_this_nodes_pods_where_an_api_server_is_asked) {
   AgentStatus status = busy_status();
   EXPECT_TRUE(json::parse(status_json(status, details(), {}))["kubernetes"].is_null());
   EXPECT_THAT(status_text(status_json(status, details(), {}), false)->text, Not(HasSubstr("Kubernetes")));
-  status.kubernetes = KubernetesStatus{true, 12, 2, 3, "403 Forbidden"};
+  status.kubernetes = KubernetesStatus{true, 12, 2, 3, 4, "403 Forbidden"};
   EXPECT_EQ(json::parse(status_json(status, details(), {}))["kubernetes"],
-            json({{"synced", true}, {"pods", 12}, {"lists", 2}, {"errors", 3}, {"last_error", "403 Forbidden"}}));
-  EXPECT_THAT(status_text(status_json(status, details(), {}), false)->text, HasSubstr("true      12      2       3  403 Forbidden"));
+            json({{"synced", true}, {"pods", 12}, {"lists", 2}, {"errors", 3}, {"refused", 4}, {"last_error", "403 Forbidden"}}));
+  EXPECT_THAT(status_text(status_json(status, details(), {}), false)->text, HasSubstr("true      12      2       3        4  403 Forbidden"));
 }
 
 TEST(StatusText, is_not_good_when_a_check_fails) {
