@@ -34,7 +34,7 @@ struct AskOptions {
 
 int run_agent(const RunOptions& options);
 int replay(const std::string& file);
-int check_config(const LoadOptions& options, bool print_effective);
+int check_config(const LoadOptions& options, bool print_effective, bool as_json);
 int doctor(const std::vector<std::string>& without, bool as_json);
 int status(const AskOptions& options);
 /// What the running agent watches; with no agent, and no socket named, what it would find.

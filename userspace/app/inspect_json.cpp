@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <regex>
+
 namespace mtlswatch {
 namespace {
 
@@ -69,7 +71,23 @@ json library_json(const LibraryCoverage& library) {
           {"unplaced", unplaced}};
 }
 
+/// "FILE:LINE:COLUMN: message", as load_config says it.
+json error_json(const std::string& text) {
+  static const std::regex kPlaced("^(.*?):([0-9]+):([0-9]+): ([^]*)$");
+  std::smatch part;
+  if (!std::regex_match(text, part, kPlaced)) return {{"message", text}};
+  return {{"file", part.str(1)}, {"line", std::stoul(part.str(2))}, {"column", std::stoul(part.str(3))}, {"message", part.str(4)}};
+}
+
 }  // namespace
+
+std::string config_check_json(const Result<Config>& config, bool with_effective) {
+  json errors = json::array();
+  if (!config) errors.push_back(error_json(config.error().message));
+  json result = {{"valid", errors.empty()}, {"errors", std::move(errors)}};
+  if (config && with_effective) result["effective"] = effective_config(*config);
+  return dump(result);
+}
 
 std::string checks_json(const std::vector<EnvironmentCheck>& checks) {
   json rows = json::array();

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What doctor and targets print with --json.
+// What check-config, doctor and targets print with --json.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "userspace/app/config_loader.h"
 #include "userspace/app/watcher.h"
 #include "userspace/correlate/correlator.h"
 #include "userspace/probe/environment.h"
 
 namespace mtlswatch {
+
+/// {"valid", "errors": [{"file", "line", "column", "message"}]}, and "effective" if asked for.
+std::string config_check_json(const Result<Config>& config, bool with_effective);
 
 /// {"checks": [{"name", "ok", "fatal", "detail", "advice"}]}
 std::string checks_json(const std::vector<EnvironmentCheck>& checks);

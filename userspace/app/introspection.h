@@ -39,8 +39,8 @@ class Introspection {
   bool turn(std::uint64_t now_ns);
   /// ring: what waited in it at once since the last time, and what came out of it.
   void publish(std::uint64_t now_ns, std::vector<OutputStatus> outputs, RingReader& ring);
-  /// The outcome of SIGHUP; empty: the configuration on disk is in effect now.
   void note_kubernetes(KubernetesStatus status) { kubernetes_ = std::move(status); }
+  /// The outcome of SIGHUP; empty: the configuration on disk is in effect now.
   void note_reload(std::string refused, std::uint64_t now_ns);
   /// Whom the agent has seen, if there is news and it is time, or is_last.
   std::optional<AgentReport> identity_summary(std::uint64_t now_ns, bool is_last);

@@ -83,6 +83,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   CLI::App* check = app.add_subcommand("check-config", "Read the configuration and say what is wrong with it");
   add_config_option(check, arguments);
   check->add_flag("--print-effective", arguments.print_effective, "Print the configuration in effect");
+  check->add_flag("--json", arguments.json, "As JSON");
   CLI::App* doctor = app.add_subcommand("doctor", "Say whether this host can be watched, and what to do where not");
   doctor->add_flag("--json", arguments.json, "As JSON");
   add_without_option(doctor, arguments);
@@ -95,7 +96,7 @@ int run_command(const std::string& name, Arguments& arguments) {
   if (name == "record") arguments.run.recording = arguments.recording_file;
   if (name == "run" || name == "record") return run_agent(arguments.run);
   if (name == "replay") return replay(arguments.recording_file);
-  if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective);
+  if (name == "check-config") return check_config(arguments.run.config, arguments.print_effective, arguments.json);
   if (name == "doctor") return doctor(arguments.run.without, arguments.json);
   arguments.ask.config = arguments.run.config;
   arguments.ask.json = arguments.json;

@@ -11,6 +11,7 @@
 #include "userspace/app/agent.h"
 #include "userspace/app/commands.h"
 #include "userspace/app/host.h"
+#include "userspace/app/inspect_json.h"
 #include "userspace/app/replayer.h"
 #include "userspace/base/capabilities.h"
 #include "userspace/base/system_call_filter.h"
@@ -84,14 +85,19 @@ int replay(const std::string& file) {
   return status ? kExitOk : fail(kExitRuntime, status.error());
 }
 
-int check_config(const LoadOptions& options, bool print_effective) {
+int check_config(const LoadOptions& options, bool print_effective, bool as_json) {
   const auto config = load_config(options);
+  const int code = config ? kExitOk : kExitConfiguration;
+  if (as_json) {
+    fmt::print("{}\n", config_check_json(config, print_effective));
+    return code;
+  }
   if (!config) {
     fmt::print(stderr, "{}\n", config.error().message);
-    return kExitConfiguration;
+    return code;
   }
   fmt::print("{}", print_effective ? effective_config(*config) : "the configuration is valid\n");
-  return kExitOk;
+  return code;
 }
 
 int version(bool as_json) {

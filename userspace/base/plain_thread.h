@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads beside the event loop: outputs, the Kubernetes API.
+// Threads beside the event loop: outputs, the Kubernetes API, the ring while probes are attached.
 #pragma once
 
 #include <functional>

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
+
+#include "userspace/base/plain_thread.h"
 
 namespace mtlswatch {
 namespace {
@@ -79,13 +82,14 @@ Status RingReader::drain() {
 // What makes the loop stand still is attaching and detaching: each waits for the kernel's grace periods.
 void RingReader::drain_beside(const std::function<void()>& work) {
   receiver_->keeps = true;
-  std::jthread drainer([this](const std::stop_token& end) {
-    for (; !end.stop_requested(); std::this_thread::sleep_for(kBetweenDrains)) {
+  std::atomic<bool> ends = false;
+  std::thread drainer = start_plain_thread([&] {
+    for (; !ends; std::this_thread::sleep_for(kBetweenDrains)) {
       if (receiver_->kept.size() >= kKeptBytes || !consume()) return;
     }
   });
   work();
-  drainer.request_stop();
+  ends = true;
   drainer.join();
   receiver_->keeps = false;
 }

@@ -44,7 +44,7 @@ class Browser:
 
     def browse(self, count=4, query="", headers=None, shapes=None):
         """count requests: one after the other over HTTP/1.1, all at once over HTTP/2. There a big response would use up
-        the client's flow control window and hold the others back, which is a test of its own (cases/flow_control)."""
+        the client's flow control window and hold the others back."""
         shapes = shapes or (SMALL if self.listener.http2 else SHAPES)
         truths = [self._truth(number, shapes[number % len(shapes)]) for number in range(count)]
         requests = [(truth.method, truth.path + query, {"X-Request-ID": truth.request_id, **(headers or {})},

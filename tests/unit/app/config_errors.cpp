@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/unit/app/config_directory.h"
+#include "userspace/app/inspect_json.h"
 
 namespace mtlswatch {
 namespace {
@@ -158,6 +161,20 @@ TEST_P(ConfigErrors, points_at_the_offender_and_says_what_was_expected) {
 
 INSTANTIATE_TEST_SUITE_P(Wrong, ConfigErrors, testing::ValuesIn(wrong_configs()),
                          [](const auto& row) { return std::string(row.param.test_name); });
+
+TEST(ConfigCheckJson, tells_place_and_message_apart) {
+  const auto wrong = nlohmann::json::parse(config_check_json(parse_config("limits:\n  connections: no\n", "/etc/a:1/main.yaml"), true));
+  EXPECT_EQ(wrong["valid"], false);
+  ASSERT_EQ(wrong["errors"].size(), 1u);
+  EXPECT_EQ(wrong["errors"][0]["file"], "/etc/a:1/main.yaml");
+  EXPECT_EQ(wrong["errors"][0]["line"], 2);
+  EXPECT_EQ(wrong["errors"][0]["column"], 16);
+  EXPECT_THAT(wrong["errors"][0]["message"].get<std::string>(), testing::StartsWith("expected a number"));
+  EXPECT_FALSE(wrong.contains("effective"));
+  const auto good = nlohmann::json::parse(config_check_json(parse_config("write_query: true\n", "main.yaml"), true));
+  EXPECT_EQ(good["valid"], true);
+  EXPECT_THAT(good["effective"].get<std::string>(), testing::HasSubstr("write_query: true"));
+}
 
 }  // namespace
 }  // namespace mtlswatch
