@@ -75,6 +75,13 @@ class Chart(unittest.TestCase):
         for said in ('cluster: "prod"', '"app": "shop"', "0.0.0.0:9948"):
             self.assertIn(said, done.stdout)
 
+    def test_the_agent_may_read_the_secrets_that_are_mounted(self):
+        spec = documents("--set", "secrets={hook}", "--set", "user=1234")["DaemonSet"]["spec"]["template"]["spec"]
+        secret = next(volume["secret"] for volume in spec["volumes"] if volume["name"] == "secret-hook")
+        context = spec["containers"][0]["securityContext"]
+        self.assertEqual(secret["defaultMode"], 0o440)
+        self.assertEqual({spec["securityContext"]["fsGroup"], context["runAsGroup"]}, {1234})
+
     def test_every_manifest_has_the_types_of_the_api(self):
         with tempfile.TemporaryDirectory(dir=MODULES) as folder:
             script = shutil.copy(ROOT / "tests/check/manifest_types.mjs", folder)
