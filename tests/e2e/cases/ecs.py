@@ -12,7 +12,8 @@ from lab.traffic import browse, browse_direct
 from lab.truth import Ledger
 
 ACTIONS = {"tls-handshake", "backend-request", "agent-ready", "agent-coverage", "agent-loss", "agent-stopping", "identity-summary"}
-RULES = {"MTLS-1001", "MTLS-1002", "MTLS-1003", "MTLS-1004", "MTLS-1005", "MTLS-1006", "MTLS-1011"}
+RULES = {"MTLS-1001", "MTLS-1002", "MTLS-1003", "MTLS-1004", "MTLS-1005", "MTLS-1006", "MTLS-1009", "MTLS-1011", "MTLS-1012",
+         "MTLS-1013"}
 VISITORS = ("alice", "bob", "nobody", "expired", "selfsigned")
 IDS = {"X-Correlation-ID": "order-17", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 
@@ -33,17 +34,18 @@ def _check_the_check(fields, events, score):
         score.check(f"{what} is objected to", objections([*events[:1], {"mtlswatch": {"verdict": "x"}}, lie], fields))
 
 
-def _everything(shop):
+def _everything(shop, authorities):
     """A configuration with which most that can be written is: policy, exemptions, short incidents, and an output that loses."""
     exemption = {"name": "probe", "owner": "ops@example.org", "reason": "sends no certificate", "expires": "2099-12-31",
                  "method": "GET", "path": "/probe", "source": "127.0.0.1"}
-    return configuration([{"name": "shop", "listen": shop.listen(), "subjects": ["*alice*"]}], exemptions=[exemption],
-                         rules=[{"rule": "*", "resolve_after": 2, "summary_after": 1}],
+    return configuration([{"name": "shop", "listen": shop.listen(), "subjects": ["*alice*"], "client_ca": str(authorities)}],
+                         exemptions=[exemption],
+                         rules=[{"rule": "*", "resolve_after": 2, "summary_after": 1}, {"rule": "MTLS-1012", "window": 10, "threshold": 8}],
                          outputs=[{"type": "json"}, {"type": "webhook", "url": f"http://127.0.0.1:{free_port()}/", "queue": 1,
                                                      "events": ["request", "handshake", "alert", "agent"]}])
 
 
-def _provoke(lab, listener, shop):
+def _provoke(listener, shop):
     """What browsing alone does not bring: an exempt request, a false header, a burst of failures."""
     for path, headers in (("/probe", {}), ("/lie", {"X-SSL-Client-CN": "root"})):
         with Http1(open_tcp("127.0.0.1", shop.port)) as connection:
@@ -59,14 +61,16 @@ def run(lab, score):
     shop = lab.gunicorn()
     ways = (Upstream("tcp", f"127.0.0.1:{shop.port}"), Upstream("unix", f"unix:{shop.unix_path}"))
     listeners = [Listener(way, verify) for way in ways for verify in ("on", "optional", "optional_no_ca", None)]
-    lab.nginx(listeners)
-    agent, ledger = lab.agent(_everything(shop)), Ledger()
+    old, failing = Listener(ways[0], "on", "TLSv1.1"), Listener(ways[0], "on")
+    lab.nginx([*listeners, old, failing])
+    agent, ledger = lab.agent(_everything(shop, lab.pki.client_ca_file.parent / "foreign-ca.crt")), Ledger()
     for listener in listeners:
         for who in VISITORS if listener.tls else ("nobody",):
             browse(lab, ledger, listener, who, cell="ecs", headers=IDS)
+    browse(lab, ledger, old, "alice", cell="ecs", headers=IDS)
     browse_direct(ledger, shop, "ecs")
     browse_direct(ledger, shop, "ecs", over="unix")
-    _provoke(lab, listeners[0], shop)
+    _provoke(failing, shop)
     agent.wait_for(lambda _: {event["rule"]["id"] for event in agent.find("mtlswatch.alert")} >= RULES)
     agent.wait_for(lambda _: _states(agent) >= {"first", "resolved"})
     score.check("the agent ends with 0 on SIGTERM", agent.stop() == 0, agent.child.errors())

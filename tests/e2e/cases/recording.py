@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from lab.ecs import check_events
 from lab.host import run as run_program
 from lab.nginx import Listener, Upstream
 from lab.traffic import browse, browse_direct
@@ -46,7 +47,9 @@ def _check_replay(lab, recording, ledger, score):
         return
     score.check("two replays are the same to the byte", first.stdout and first.stdout == second.stdout)
     score.check("the replay shows no secret", not _leaks(first.stdout.encode()), _leaks(first.stdout.encode()))
-    lab.judge(ledger, [json.loads(line) for line in first.stdout.splitlines()], "replayed")
+    events = [json.loads(line) for line in first.stdout.splitlines()]
+    check_events(events, score)
+    lab.judge(ledger, events, "replayed")
 
 
 def run(lab, score):

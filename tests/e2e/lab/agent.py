@@ -6,6 +6,7 @@ import json
 import signal
 from pathlib import Path
 
+from lab.ecs import check_events
 from lab.host import PATIENCE_S, Child, wait_until
 
 
@@ -28,7 +29,8 @@ class Agent:
 
     runs = True
 
-    def __init__(self, binary, directory, name="agent", arguments=("run",), environment=None):
+    def __init__(self, binary, directory, name="agent", arguments=("run",), environment=None, score=None):
+        self._score = score  # of a test: every event is held against the schema at the end
         self.events = []  # filled by read(); every JSON line so far
         self._bytes_read = 0
         self.child = Child(name, [Path(binary).resolve(), *arguments], directory, environment)
@@ -73,14 +75,19 @@ class Agent:
     def stop(self):
         """SIGTERM; returns the exit code (None: it had to be killed). All its events are in self.events then."""
         code = self.child.stop(PATIENCE_S)
-        self.read()
+        self._check()
         return code
 
     def kill(self):
         """SIGKILL, as the out-of-memory killer would."""
         self.child.signal(signal.SIGKILL)
-        self.child.wait(10)
-        self.read()
+        self.child.wait(PATIENCE_S)
+        self._check()
+
+    def _check(self):
+        events = self.read()
+        if self._score:
+            check_events(events, self._score)
 
 
 class NoAgent:

@@ -10,7 +10,6 @@ from lab.agent import Agent, NoAgent
 from lab.check import get, judge_handshakes, judge_requests
 from lab.django_kinds import start_kind
 from lab.django_server import start_gunicorn, start_runserver, start_uwsgi
-from lab.ecs import check_events
 from lab.ground_truth import check_backends, check_front, fill_verify_codes
 from lab.nginx import Nginx
 from lab.pki import make_pki
@@ -74,7 +73,7 @@ class Laboratory(contextlib.ExitStack):
             file = self.directory / f"agent-{self._agents}.yaml"
             file.write_text(configuration)
             arguments += ["--config", file]
-        agent = Agent(self.binary, self.directory, f"agent-{self._agents}", arguments, environment)
+        agent = Agent(self.binary, self.directory, f"agent-{self._agents}", arguments, environment, self.score)
         self.callback(agent.child.kill)
         return agent
 
@@ -99,7 +98,6 @@ class Laboratory(contextlib.ExitStack):
         self.judge(ledger, agent.events, title)
 
     def judge(self, ledger, events, title):
-        check_events(events, self.score)
         for findings, what in ((judge_requests(ledger.requests, events), "requests"),
                                (judge_handshakes(ledger.handshakes, events), "handshakes")):
             if findings.found:
