@@ -20,7 +20,7 @@ ProxyHeader read_v1(std::string_view text) {
 
 ProxyHeader read_v2(std::string_view text) {
   if (text.size() < kStartV2) return {ProxyHeader::State::kNeedsMore, 0};
-  const std::size_t bytes = kStartV2 + static_cast<std::uint8_t>(text[14]) * 256u + static_cast<std::uint8_t>(text[15]);
+  const std::size_t bytes = kStartV2 + std::size_t{static_cast<std::uint8_t>(text[14])} * 256 + static_cast<std::uint8_t>(text[15]);
   if (bytes > MTLSWATCH_FIRST_BYTES) return {};
   return text.size() >= bytes ? ProxyHeader{ProxyHeader::State::kDone, bytes} : ProxyHeader{ProxyHeader::State::kNeedsMore, 0};
 }

@@ -82,7 +82,7 @@ void StreamReader::read_encrypted(ConnectionState& connection, const mtlswatch_i
     ResponseSeen seen{.time_ns = io.header.time_ns, .actor = actor, .id = io.cookie};
     seen.first_of_turn = true;
     seen.encrypted = true;
-    out.emplace_back(std::move(seen));
+    out.emplace_back(seen);
   }
   if (is_send) return;
   std::vector<EncryptedRequest> requests;
