@@ -40,19 +40,22 @@ class Watched(Bare):
     """mtlswatch, events to a file."""
 
     name = "mtlswatch"
-
-    def __init__(self, bench, name="mtlswatch", **settings):
-        super().__init__(bench)
-        self.name = name
-        self._settings = settings
+    command = ("run",)
 
     @contextlib.contextmanager
     def watching(self):
-        agent = start_agent(self.bench, **self._settings)
+        agent = start_agent(self.bench, self.command)
         try:
             yield [agent.child.pid]
         finally:
             agent.stop()
+
+
+class WatchedByCallExits(Watched):
+    """The same where the kernel has no better source of sends and receives than the exits of system calls."""
+
+    name = "mtlswatch, sys_exit"
+    command = ("run", "--without", "length_tracepoints,function_exits")
 
 
 class Floor(Bare):
@@ -90,12 +93,12 @@ class Peers(Bare):
             child.kill()
 
 
-def start_agent(bench, command=("run",), **settings):
+def start_agent(bench, command=("run",)):
     bench.agents += 1
     directory = bench.lab.directory
     file = directory / f"agent-{bench.agents}.yaml"
     file.write_text(configuration([{"name": "shop", "listen": [f"127.0.0.1:{bench.backend.port}"]}],
-                                  admin={"socket": str(directory / "admin.sock")}, **settings))
+                                  admin={"socket": str(directory / "admin.sock")}))
     return Agent(bench.lab.binary, directory, f"agent-{bench.agents}", [*command, "--config", file])
 
 
