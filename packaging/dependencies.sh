@@ -16,12 +16,17 @@ runtime_packages=(
   libbpf1 libelf1 libcapstone4 libssl3 libspdlog1.10 libfmt9 libyaml-cpp0.7
   libprometheus-cpp-core1.0 libmicrohttpd12 libcurl4 libseccomp2 ca-certificates
 )
+# What the end-to-end cases watch, besides what the demonstration needs.
+# shellcheck disable=SC2034
+server_packages=(
+  haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
+  python3-gevent python3-websockets socat varnish nftables
+)
 # shellcheck disable=SC2034
 test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2
   curl openssl iproute2 binutils util-linux procps
-  nftables haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
-  python3-gevent python3-websockets nodejs socat varnish caddy prometheus mandoc man-db
+  "${server_packages[@]}" nodejs caddy prometheus mandoc man-db
   apache2-utils bpftrace libbenchmark-dev
   prometheus-alertmanager rsyslog python3-jsonschema python3-yaml python3-seccomp lintian dpkg-dev systemd
 )
