@@ -24,6 +24,7 @@ from lab.traffic import browse
 from lab.truth import Ledger
 
 MIB = 1 << 20
+WORKERS = 2
 SOAK_S, FULL_SOAK_S = 15, 1800
 HOSTILE = Path(__file__).parent.parent / "lab/hostile.py"
 WALL_CLOCK = Path(__file__).parent.parent / "lab/wall_clock.c"
@@ -37,7 +38,7 @@ class _World:
         self.shop = lab.gunicorn(workers=2)
         upstream = Upstream("tcp", f"127.0.0.1:{self.shop.port}")
         self.listeners = [Listener(upstream, "optional"), Listener(upstream, "optional", "TLSv1.2")]
-        self.nginx = lab.nginx(self.listeners)
+        self.nginx = lab.nginx(self.listeners, workers=WORKERS)
         self.socket = lab.directory / "admin.sock"
 
     def agent(self, environment=None, **settings):
@@ -202,6 +203,7 @@ def run(lab, score):
     world = _World(lab, score)
     if not lab.binary:
         return
+    wait_until(lambda: len(world.nginx.worker_pids()) == WORKERS)
     workers = set(world.nginx.worker_pids())
     for fault in (_stopped, _starved, _full_disk, _full_tables, _many_workers, _clock_jump, _hostile, _soak):
         fault(world)
