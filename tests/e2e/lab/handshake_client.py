@@ -143,9 +143,9 @@ def say(port, data, hears_s=60):
         return View(sock.getsockname()[1], port)
 
 
-def leave_in_the_middle(context, port, how):
-    """Sends a ClientHello, and after the server's flight: how is "close", "reset" or "wait" (for the server to give up);
-    "half" sends half a ClientHello and closes."""
+def leave_in_the_middle(context, port, how, waits_s=60):
+    """Sends a ClientHello, and after the server's flight: how is "close", "reset" or "wait" (so long at most for the server
+    to give up); "half" sends half a ClientHello and closes."""
     hello = client_hello(context)
     with open_tcp("127.0.0.1", port) as sock:
         view = View(sock.getsockname()[1], port)
@@ -157,7 +157,7 @@ def leave_in_the_middle(context, port, how):
             return view
         if how != "wait":
             sock.shutdown(socket.SHUT_WR)  # the end of the stream, surely: a close with unread bytes is a reset
-        _hear(sock, 60)
+        _hear(sock, waits_s)
         return view
 
 

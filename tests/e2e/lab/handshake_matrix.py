@@ -122,7 +122,8 @@ def _leave(add, context, port, version, gives_up):
         server_name="localhost")
     add(f"{version} reset in the middle", leave_in_the_middle(context, port, "reset"), ("socket_error", "peer_closed"),
         server_name="localhost")
-    add(f"{version} silent in the middle", leave_in_the_middle(context, port, "wait"), ("abandoned", "timed_out") if gives_up else ("peer_closed",),
+    silent = leave_in_the_middle(context, port, "wait", waits_s=60 if gives_up else 5)
+    add(f"{version} silent in the middle", silent, ("abandoned", "timed_out") if gives_up else ("peer_closed",),
         outcomes=("unknown", "failure"), server_name="localhost")
 
 
