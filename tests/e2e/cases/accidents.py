@@ -138,15 +138,30 @@ def _kept(scene):
             raise RuntimeError("nginx renewed nothing")
 
 
+def _ask_together(scene, cell, port, **marks):
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(scene.asker.ask, cell, port, who, **marks) for who in PEOPLE * 6]
+        return {job.result().request_id for job in jobs}
+
+
+def _is_believed(scene, agent, port):
+    """A HAProxy that has just begun: its functions are believed once they have agreed with the sockets, while several ask."""
+    asked = _ask_together(scene, "haproxy, not believed yet", port, allow_unknown=True)
+
+    def told():
+        return [event for event in of_dataset(agent.read(), "mtlswatch.request") if get(event, "http.request.id") in asked]
+
+    return wait_until(lambda: len(told()) == len(asked)) and all(
+        get(event, "mtlswatch.attribution.confidence") == "exact" for event in told())
+
+
 def _checked(scene, agent, score):
-    """HAProxy's own health checks, while people of all kinds ask through it. It has just begun: until its functions are
-    believed, which takes requests at the same time, what it leaves open may be left open."""
+    """HAProxy's own health checks, while people of all kinds ask through it."""
     door = Door("optional", variant="always")
     scene.lab.front(HAProxy, [door], scene.django, label="checking", check="/t/check")
-    with ThreadPoolExecutor(8) as pool:
-        jobs = [pool.submit(scene.asker.ask, "haproxy with health checks", door.port, who, allow_unknown=True) for who in PEOPLE * 6]
-        for job in jobs:
-            job.result()
+    if agent.runs:
+        score.check("HAProxy's functions are believed", wait_until(lambda: _is_believed(scene, agent, door.port)))
+    _ask_together(scene, "haproxy with health checks", door.port)
     time.sleep(0.5)
 
     def told():

@@ -7,7 +7,7 @@ from lab.alerts import NAME, alerts_of, fail_handshakes, go_on
 from lab.host import wait_until
 from lab.nginx import Listener, Upstream
 from lab.traffic import Browser, browse, browse_direct
-from lab.truth import OF_NO_TRUTH, Ledger
+from lab.truth import Ledger
 
 RULE = "MTLS-1007"
 WINDOW_S = 2
@@ -75,7 +75,7 @@ def run(lab, score):
             ("certificates expired", lambda: scene.ask(scene.strict, "expired", "expired")),
             ("the proxy takes requests without TLS", lambda: scene.ask(scene.plain, "nobody", "plaintext")),
             ("the proxy forwards clients without a verified certificate", lambda: scene.ask(scene.optional, "nobody", "optional")),
-            ("handshakes fail", lambda: fail_handshakes(scene.strict, 4, come_from=OF_NO_TRUTH))):
+            ("handshakes fail", lambda: fail_handshakes(scene.strict, 4))):
         scene.check_drop(cause, act)
         scene.recover()
     scene.nginx.stop()  # while what is usual is fresh in memory: a quiet time makes less of it

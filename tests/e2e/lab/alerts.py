@@ -7,6 +7,7 @@ import time
 
 from lab.client import open_tcp
 from lab.host import PATIENCE_S, wait_until
+from lab.truth import OF_NO_TRUTH
 
 NAME = "watched"  # the backend's: another Django of this host may raise alerts of its own
 
@@ -41,8 +42,8 @@ def _distrust():
     return ssl.create_default_context()
 
 
-def fail_handshakes(listener, count, come_from=None):
-    """Clients that do not trust the front's certificate: each ends its handshake with an alert."""
+def fail_handshakes(listener, count, come_from=OF_NO_TRUTH):
+    """Clients that do not trust the front's certificate: each ends its handshake with an alert, and is in no ledger."""
     for _ in range(count):
         with open_tcp(listener.address, listener.port, come_from) as sock:
             try:

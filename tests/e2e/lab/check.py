@@ -161,7 +161,8 @@ def judge_handshakes(truths, events):
         if not found:
             findings.add("right" if truth.optional else "missing", truth.cell, place)
         elif len(found) > expected_at[_handshake_key(truth)]:
-            findings.add("duplicate", truth.cell, f"{place}: {len(found)} events")
+            findings.add("duplicate", truth.cell, f"{place}: " + ", ".join(
+                f"{get(event, '@timestamp')} {get(event, 'source.ip')} {get(event, 'event.outcome')}" for event in found))
         else:
             findings.add("wrong" if wrong else "right", truth.cell, f"{place}: " + "; ".join(wrong))
     return findings

@@ -17,8 +17,8 @@ class StreamsOfNginx : public testing::Test {
     scene.receive(bob, 2, 300);
   }
 
-  /// A request of alice's that goes upstream while bob was read from last.
-  void ask(std::uint16_t port, bool is_answered) {
+  /// A request of alice's that goes upstream while bob was read from last. Returns nginx's end of that connection.
+  ConnectionId send_on(std::uint16_t port) {
     const auto [upstream, backend] = scene.upstream(port);
     StreamTied tied{++scene.now_ns, {kNginx, kNginx}, upstream, alice, bob, 300, 0, false};
     tied.by_socket = true;
@@ -26,6 +26,10 @@ class StreamsOfNginx : public testing::Test {
     scene.send(upstream, 1, 7000, Witness{bob, 2, 300});
     scene.request(backend, 7000);
     scene.response(backend);
+    return upstream;
+  }
+  void ask(std::uint16_t port, bool is_answered) {
+    const ConnectionId upstream = send_on(port);
     if (is_answered) scene.send_more(alice, Witness{upstream, 1, 1});
     scene.give(ConnectionClosed{++scene.now_ns, upstream});
   }
@@ -56,13 +60,7 @@ TEST_F(StreamsOfNginx, are_not_believed_before_they_have_agreed_with_the_sockets
 
 // A timer sends alice's delayed request on when bob has just been read from, and another one sends to bob next.
 TEST_F(StreamsOfNginx, speak_against_sockets_that_agree_before_they_are_believed_themselves) {
-  const auto [upstream, backend] = scene.upstream(5000);
-  StreamTied tied{++scene.now_ns, {kNginx, kNginx}, upstream, alice, bob, 300, 0, false};
-  tied.by_socket = true;
-  scene.give(tied);
-  scene.send(upstream, 1, 7000, Witness{bob, 2, 300});
-  scene.request(backend, 7000);
-  scene.response(backend);
+  const ConnectionId upstream = send_on(5000);
   scene.send(bob, 2, 900, Witness{upstream, 1, 1});
   EXPECT_EQ(scene.candidates(), (std::vector{alice, bob}));
 }
