@@ -20,15 +20,15 @@ runtime_packages=(
 # shellcheck disable=SC2034
 server_packages=(
   haproxy apache2 stunnel4 libnginx-mod-stream uwsgi-core uwsgi-plugin-python3 daphne python3-uvicorn python3-hypercorn
-  python3-gevent python3-websockets socat varnish nftables
+  python3-gevent python3-websockets socat varnish nftables nodejs caddy prometheus prometheus-alertmanager rsyslog
 )
 # shellcheck disable=SC2034
 test_packages=(
   libgtest-dev libgmock-dev libclang-rt-14-dev nginx gunicorn python3-django python3-h2
   curl openssl iproute2 binutils util-linux procps
-  "${server_packages[@]}" nodejs caddy prometheus mandoc man-db
+  "${server_packages[@]}" mandoc man-db
   apache2-utils bpftrace libbenchmark-dev
-  prometheus-alertmanager rsyslog python3-jsonschema python3-yaml python3-seccomp lintian dpkg-dev systemd
+  python3-jsonschema python3-yaml python3-seccomp lintian dpkg-dev systemd
 )
 # shellcheck disable=SC2034
 demo_packages=(nginx gunicorn python3-django openssl curl)

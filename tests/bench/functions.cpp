@@ -61,7 +61,7 @@ void judges_a_direct_request(benchmark::State& state) {
   constexpr std::string_view kRequest = "GET /orders HTTP/1.1\r\nHost: shop\r\nX-SSL-Client-Verify: SUCCESS\r\n\r\n";
   constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
   constexpr std::uint32_t kReceived = MTLSWATCH_IO_TURN | MTLSWATCH_IO_BACKEND;
-  Pipeline pipeline(Config{}, {}, 0, [](Report&) {});
+  Pipeline pipeline(Config{}, {}, UtcClock(0), [](Report&) {});
   pipeline.record(test::connection_record());
   std::uint64_t position = 0, sent = 0, turn = 0, now_ns = 1000;
   for (auto _ : state) {

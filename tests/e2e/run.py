@@ -84,7 +84,7 @@ def main():
     agent = None if given.lab_only or given.test == "lab" else given.agent
     lacking = missing(agent, given.test, given.full)
     if lacking:
-        print(f"skipped: {lacking} is missing")
+        print(f"SKIP: {lacking} is missing")
         return SKIPPED
     from lab.host import end_children_with_us  # after the check: these need the Debian packages
     from lab.laboratory import Laboratory

@@ -66,7 +66,7 @@ void check(bool holds) {
 
 class World {
  public:
-  World() : pipeline_(config(), {}, 0, [this](Report& report) { judge(report); }) {
+  World() : pipeline_(config(), {}, UtcClock(0), [this](Report& report) { judge(report); }) {
     for (const std::uint32_t pid : {kNginx, kQueue, kDjango, kStranger}) {
       ProcessFacts facts;
       facts.pid = pid;

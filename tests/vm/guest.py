@@ -91,7 +91,7 @@ class Site:
         for scenario in todo:
             check(f"{when}: {scenario.title}: served", send(scenario, FOLDER) == "")
         expected = {scenario.path: scenario.expected for scenario in todo if scenario.expected}
-        wait_for(lambda: set(expected) <= set(reasons()), 20)
+        wait_for(lambda: set(expected) <= set(reasons()))
         for path, reason in expected.items():
             seen = reasons().get(path, "no event")
             check(f"{when}: {path} is {reason}", seen == reason, seen)
@@ -117,7 +117,7 @@ def check_threads():
     main = held.pop(shown("MainPID"))
     check("its other threads hold no capability", held and set(held.values()) == {"0" * 16} and main != "0" * 16, str(held))
     said = run("journalctl", "-u", "mtlswatch", "-o", "cat", "--no-pager")[1]
-    check("it put a filter of its own on them, beside systemd's", "filter system calls" not in said and "not filtered" not in said, said)
+    check("it put a filter of its own on them, beside systemd's", "system calls are filtered" in said, said)
 
 
 def check_service():
@@ -134,7 +134,7 @@ def check_rotation():
     before = EVENTS.stat().st_ino
     code, text = run("logrotate", "--force", "/etc/logrotate.d/mtlswatch")
     check("logrotate rotates", code == 0, text)
-    check("and the agent opens the file anew", wait_for(lambda: EVENTS.exists() and EVENTS.stat().st_ino != before, 20))
+    check("and the agent opens the file anew", wait_for(lambda: EVENTS.exists() and EVENTS.stat().st_ino != before))
 
 
 def check_reload():
@@ -163,13 +163,18 @@ def check_upgrade(site):
     site.check_untouched("upgraded")
 
 
+def restart():
+    check("it was never ended by its watchdog", shown("NRestarts") == "0")  # a start by hand begins to count anew
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "mtlswatch")
+    return wait_for(lambda: shown("ActiveState") == "active")
+
+
 def check_minimal():
     """Without CAP_SYS_ADMIN this kernel, which has no uprobe_multi links, lets nobody place a uprobe: it has to be said."""
     DROPINS.mkdir(parents=True, exist_ok=True)
     shutil.copy("/usr/share/mtlswatch/systemd/minimal.conf", DROPINS)
-    run("systemctl", "daemon-reload")
-    run("systemctl", "restart", "mtlswatch")
-    check("with minimal.conf the unit is active", wait_for(lambda: shown("ActiveState") == "active"))
+    check("with minimal.conf the unit is active", restart())
     held = int(field(pathlib.Path(f"/proc/{shown('MainPID')}/status"), "CapPrm"), 16)
     check("and holds no CAP_SYS_ADMIN", held != 0 and not held >> CAP_SYS_ADMIN & 1, f"{held:x}")
     said = run("journalctl", "-u", "mtlswatch", "-o", "cat", "--no-pager", f"_PID={shown('MainPID')}")[1]
@@ -177,8 +182,7 @@ def check_minimal():
     code, text = run("mtlswatch", "status")
     check("and it calls itself degraded", code == 5 and "return_probes" in text, text)
     (DROPINS / "minimal.conf").unlink()
-    run("systemctl", "daemon-reload")
-    run("systemctl", "restart", "mtlswatch")
+    check("and without it again", restart())
 
 
 def installation():
@@ -191,13 +195,11 @@ def installation():
     check_rotation()
     check_reload()
     pathlib.Path("/etc/mtlswatch/conf.d/http.yaml").write_text('http: {listen: "127.0.0.1:9948"}\n')
-    run("systemctl", "restart", "mtlswatch")
-    check("it is ready after a restart", wait_for(lambda: shown("ActiveState") == "active"))
+    check("it is ready after a restart", restart())
     check_threads()
     site.check_untouched("restarted")
     site.ask_everything("restarted")
     check_minimal()
-    check("it was never ended by its watchdog", shown("NRestarts") == "0")
     code, text = run("apt-get", "remove", "-y", "mtlswatch")
     check("apt removes the package", code == 0 and shown("ActiveState") == "inactive", text)
     site.check_untouched("removed")

@@ -114,7 +114,7 @@ std::string hops_text(const json& event) {
 
 std::string claims_text(const json& event) {
   std::string text;
-  const bool has_certificate = !json_text(event, "/tls/client/x509/subject/distinguished_name").empty();
+  const bool has_certificate = !json_text(event, "/tls/client/hash/sha256").empty() || json_text(event, "/mtlswatch/attribution/confidence") == "one_of";
   for (const json& claim : json_at(event, "/mtlswatch/claims")) {
     const std::string told = json_text(claim, "/result");
     const std::string result = told == "contradicts" && !has_certificate ? "unfounded" : told;

@@ -83,7 +83,7 @@ SinkContext host_context() {
   if (gethostname(name, sizeof name - 1) == 0) context.host_name = name;
   utsname kernel{};
   if (uname(&kernel) == 0) context.kernel_release = kernel.release;
-  context.utc_minus_boottime_ns = utc_minus_boottime_ns();
+  context.utc_minus_boottime_ns.set(utc_minus_boottime_ns());
   return context;
 }
 

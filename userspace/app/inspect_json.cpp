@@ -73,10 +73,11 @@ json library_json(const LibraryCoverage& library) {
 
 /// "FILE:LINE:COLUMN: message", as load_config says it.
 json error_json(const std::string& text) {
-  static const std::regex kPlaced("^(.*?):([0-9]+):([0-9]+): ([^]*)$");
-  std::smatch part;
-  if (!std::regex_match(text, part, kPlaced)) return {{"message", text}};
-  return {{"file", part.str(1)}, {"line", std::stoul(part.str(2))}, {"column", std::stoul(part.str(3))}, {"message", part.str(4)}};
+  static const std::regex kPlace(":([0-9]{1,9}):([0-9]{1,9}): ");
+  std::smatch place;
+  if (!std::regex_search(text, place, kPlace)) return {{"message", text}};
+  const std::string file = place.prefix(), message = place.suffix();
+  return {{"file", file}, {"line", std::stoul(place.str(1))}, {"column", std::stoul(place.str(2))}, {"message", message}};
 }
 
 }  // namespace

@@ -75,12 +75,12 @@ Status Replayer::on_config(const Frame& frame) {
   context.host_id = header_->host_id;
   context.boot_id = header_->boot_id;
   context.kernel_release = header_->kernel;
-  context.utc_minus_boottime_ns = header_->boot_to_utc_ns;
+  context.utc_minus_boottime_ns.set(header_->boot_to_utc_ns);
   context.write_query = config->write_query;
   auto sink = JsonLinesSink::open(OutputConfig{}, context);
   if (!sink) return sink.error();
   sink_.emplace(std::move(*sink));
-  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, header_->boot_to_utc_ns, [this](Report& report) {
+  pipeline_ = std::make_unique<Pipeline>(*config, addresses_, context.utc_minus_boottime_ns, [this](Report& report) {
     if (const Status status = sink_->write(report); !status) spdlog::debug("{}", status.error().message);
   });
   return Done{};

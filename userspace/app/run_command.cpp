@@ -58,7 +58,8 @@ void drop_what_is_not_needed(UprobePath uprobes) {
 void filter_calls(const KernelFeatures& features) {
   const Status filtered = features.seccomp ? filter_system_calls(features.uprobes == UprobePath::kPerfEvent)
                                            : Status(Error{"system calls are not filtered: no seccomp here"});
-  if (!filtered) spdlog::warn("{}", filtered.error().message);
+  if (!filtered) return spdlog::warn("{}", filtered.error().message);
+  spdlog::info("system calls are filtered");
 }
 
 }  // namespace

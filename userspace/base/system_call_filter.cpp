@@ -3,8 +3,8 @@
 
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -38,7 +38,7 @@ constexpr int kFree[] = {
     // memory
     SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(getrandom),
     // threads, and the child that shakes hands with itself
-    SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex),
+    SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex),
     SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list), SCMP_SYS(set_tid_address), SCMP_SYS(rseq), SCMP_SYS(membarrier),
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
     SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(capget), SCMP_SYS(capset),
@@ -50,6 +50,7 @@ constexpr int kFree[] = {
 /// Of the kernel side's maps, links and iterators.
 constexpr unsigned kBpfCommands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,    BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY,
                                      BPF_LINK_CREATE,     BPF_OBJ_GET_INFO_BY_FD, BPF_ITER_CREATE,     BPF_LINK_DETACH};
+constexpr unsigned kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr unsigned long kRequests[] = {TCGETS, FIONREAD, FIONBIO};
 constexpr unsigned long kPerfRequests[] = {PERF_EVENT_IOC_SET_BPF, PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_DISABLE};
 
@@ -75,6 +76,13 @@ class Rules {
     keep(seccomp_rule_add_array(filter_, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, &has_no_new_limit));
   }
 
+  /// glibc falls back to clone(), whose flags a filter can see.
+  void allow_threads_and_children() {
+    const scmp_arg_cmp has_no_namespace = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0);
+    keep(seccomp_rule_add_array(filter_, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &has_no_namespace));
+    keep(seccomp_rule_add(filter_, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
+  }
+
   int failure() const { return failure_; }
 
  private:
@@ -90,10 +98,11 @@ int add_rules(scmp_filter_ctx filter, bool with_perf_events) {
   Rules rules(filter);
   for (const int call : kFree) rules.allow(call);
   rules.allow_reading_limits();
+  rules.allow_threads_and_children();
   rules.allow_where(SCMP_SYS(socket), 0, std::initializer_list<int>{AF_UNIX, AF_INET, AF_INET6, AF_NETLINK});
   rules.allow_where(SCMP_SYS(socketpair), 0, std::initializer_list<int>{AF_UNIX});
-  rules.allow_where(SCMP_SYS(prctl), 0, std::initializer_list<int>{PR_SET_NAME, PR_GET_NAME});
-  rules.allow_where(SCMP_SYS(kill), 1, std::initializer_list<int>{0, SIGKILL});          // whether it is there; its own child
+  rules.allow_where(SCMP_SYS(prctl), 0, std::initializer_list<int>{PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG});
+  rules.allow_where(SCMP_SYS(kill), 1, std::initializer_list<int>{0});                   // whether it is there
   rules.allow_where(SCMP_SYS(tgkill), 0, std::initializer_list<pid_t>{::getpid()});      // abort()
   rules.allow_where(SCMP_SYS(bpf), 0, kBpfCommands);
   rules.allow_where(SCMP_SYS(ioctl), 1, kRequests);

@@ -11,7 +11,7 @@ namespace mtlswatch {
 bool can_filter_system_calls();
 
 /// From here on, for good, every thread of this process may only make the calls that watching takes: no program can be started,
-/// no process traced or signalled but to its death (its own children's), no namespace entered, no user or mount changed; no BPF
+/// no process traced or signalled, no namespace made or entered, no user or mount changed; no BPF
 /// program loaded either, unless with_perf_events, the way of placing uprobes that loads some later.
 ///
 /// Everything else fails with EPERM and is told in the kernel's log. It kills nobody: a call that a library takes to one day

@@ -11,7 +11,8 @@ namespace mtlswatch {
 
 class UtcClock {
  public:
-  UtcClock(std::int64_t utc_minus_boottime_ns = 0) : offset_ns_(std::make_shared<std::atomic<std::int64_t>>(utc_minus_boottime_ns)) {}
+  UtcClock() : UtcClock(0) {}
+  explicit UtcClock(std::int64_t utc_minus_boottime_ns) : offset_ns_(std::make_shared<std::atomic<std::int64_t>>(utc_minus_boottime_ns)) {}
   operator std::int64_t() const { return offset_ns_->load(std::memory_order_relaxed); }
   void set(std::int64_t utc_minus_boottime_ns) { offset_ns_->store(utc_minus_boottime_ns, std::memory_order_relaxed); }
 

@@ -122,7 +122,16 @@ const Connection* Witnesses::ingress(ConnectionId id, std::uint32_t pid) const {
   return fits ? connection : nullptr;
 }
 
-bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except, bool counts_http2) const {
+bool Witnesses::other_has_asked(const UpstreamTurn& turn, ConnectionId except, std::uint32_t pid) const {
+  const auto& all = connections_.ingress_of(pid);
+  return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
+    const Connection* other = connections_.find(id);
+    const bool was_there = other && id != except && (other->closed_ns == 0 || other->closed_ns >= turn.time_ns);
+    return was_there && other->first_request_ns != 0 && other->first_request_ns <= turn.time_ns;
+  });
+}
+
+bool Witnesses::other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const {
   const bool over = is_over(upstream, turn);
   const auto& all = connections_.ingress_of(upstream.owner_pid);
   return std::any_of(all.begin(), all.end(), [&](ConnectionId id) {
@@ -130,7 +139,7 @@ bool Witnesses::other_may_be_answered(const Connection& upstream, const Upstream
     if (!other || id == except || (other->closed_ns != 0 && other->closed_ns < turn.time_ns)) return false;
     const bool asked_before = other->first_request_ns != 0 && other->first_request_ns <= turn.time_ns;
     const bool withholds_reads =
-        other->blocked || other->last_blocked_ns >= turn.time_ns || (counts_http2 && asked_before && may_speak_http2(*other));
+        other->blocked || other->last_blocked_ns >= turn.time_ns || (asked_before && may_speak_http2(*other));
     const bool still_waits = other->unanswered_ns != 0 && other->unanswered_ns <= turn.time_ns;
     return withholds_reads || (!over && still_waits);
   });
@@ -138,6 +147,11 @@ bool Witnesses::other_may_be_answered(const Connection& upstream, const Upstream
 
 bool Witnesses::is_over(const Connection& upstream, const UpstreamTurn& turn) {
   return upstream.turns.back().turn != turn.turn || upstream.closed_ns != 0 || upstream.ended_ns != 0;
+}
+
+bool Witnesses::is_answer(const ResponseWitness& answered) const {
+  const bool was_read_again = connections_.find(answered.id)->receive_turn_position != answered.position;
+  return answered.first_of_turn || (answered.begins_answer && was_read_again);
 }
 
 // nginx has two timers that together make it look as if somebody else had asked: one sends a delayed request on, the other
@@ -214,13 +228,13 @@ WitnessAnswer Witnesses::answer_of_sockets(const Connection& upstream, const Ups
   // read from when the request went out (delays, subrequests). But its timers send too, after any receive: a farewell, a
   // delayed or failed answer to somebody else. So the whole response is waited for, in which the true client shows too.
   if (proxy != "nginx" || turn.response_witnesses.size() > 1) return {};
-  if (agree && answered->begins_answer && !other_may_be_answered(upstream, turn, answered->id, true)) {
+  const bool other = other_may_be_answered(upstream, turn, answered->id);
+  if (agree && answered->begins_answer && !other && !other_has_asked(turn, answered->id, pid)) {
     return {Kind::kExact, answered->id, turn.request_witness.position, "request+response"};
   }
   const bool over = is_over(upstream, turn);
   if (!over && !is_final) return {Kind::kPending, 0, 0, "none"};
-  if (!over && !answered->begins_answer) return {};
-  if (other_may_be_answered(upstream, turn, answered->id, !agree)) return {};
+  if (other || (!over && !is_answer(*answered))) return {};
   return {Kind::kExact, answered->id, answered->position, "response"};
 }
 

@@ -77,10 +77,13 @@ class Witnesses {
   const ResponseWitness* client_answered(const UpstreamTurn& turn, std::uint32_t pid, std::size_t& clients) const;
   WitnessAnswer by_tie(const StreamTie& tie, bool sockets_agree, std::uint32_t pid, bool is_final) const;
   const Connection* ingress(ConnectionId id, std::uint32_t pid) const;
+  /// Who is read from after the first send since the handshake was not said farewell to.
+  bool is_answer(const ResponseWitness& answered) const;
   bool may_agree_by_timers(std::string_view proxy, const ResponseWitness& answered, std::uint32_t pid) const;
-  /// Whether this turn's response may go, or have gone, to another ingress connection without a witness. counts_http2: also
-  /// to any that may keep it back for its window.
-  bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except, bool counts_http2) const;
+  /// Whether this turn's response may go, or have gone, to another ingress connection without a witness.
+  bool other_may_be_answered(const Connection& upstream, const UpstreamTurn& turn, ConnectionId except) const;
+  /// Whether anybody else who was connected then had ever asked anything: pipelined, it may have been this.
+  bool other_has_asked(const UpstreamTurn& turn, ConnectionId except, std::uint32_t pid) const;
   /// All of the turn's response has been read.
   static bool is_over(const Connection& upstream, const UpstreamTurn& turn);
 

@@ -66,7 +66,7 @@ ContainerIdentity container_of(std::string_view cgroup) {
     const auto end = std::min(cgroup.find_first_of("/:"), cgroup.size());
     const std::string_view component = cgroup.substr(0, end);
     cgroup.remove_prefix(std::min(end + 1, cgroup.size()));
-    found.is_users |= component == "user.slice";
+    found.is_users |= component == "user.slice" && found.pod_uid.empty() && found.id.empty();
     if (const std::string uid = found.pod_uid.empty() && !found.is_users ? pod_uid_of(component) : ""; !uid.empty()) {
       found = {{}, {}, uid, false};  // an identity above the pod is that of the node, where that is a container itself
     } else if (found.id.empty()) {

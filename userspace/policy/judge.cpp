@@ -225,8 +225,10 @@ Reason Judge::of_session(const Origin& origin, const SettledExchange& exchange) 
 std::optional<Reason> Judge::of_names(const Session& session, std::string_view proxy) {
   if (session.resumed != true) return std::nullopt;
   const bool names_none = !session.client_hello || session.client_hello->server_name.empty();
-  // A server that does not look at names keeps none. nginx does: that session is one of its default server's.
-  if (session.original_server_name.empty()) return proxy == "nginx" && !names_none ? std::optional(Reason::kUnboundSession) : std::nullopt;
+  // A server that does not look at names keeps none. These do, and keep none that they do not know: that session is one of
+  // the default server's.
+  const bool looks_at_names = proxy == "nginx" || proxy == "apache" || proxy == "haproxy";
+  if (session.original_server_name.empty()) return looks_at_names && !names_none ? std::optional(Reason::kUnboundSession) : std::nullopt;
   if (names_none || session.retried) return Reason::kUnboundSession;
   if (session.client_hello->server_name == session.original_server_name) return std::nullopt;
   return Reason::kResumedUnderOtherName;

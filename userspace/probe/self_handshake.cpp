@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <openssl/ssl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,12 +120,6 @@ int run_child(const char* library) {
 
 }  // namespace
 
-SelfHandshake::~SelfHandshake() {
-  if (child_ == 0) return;
-  kill(child_, SIGKILL);
-  waitpid(child_, nullptr, 0);
-}
-
 Status SelfHandshake::begin(const std::string& library) {
   if (child_ != 0) return Done{};
   const pid_t child = fork();
@@ -133,6 +128,7 @@ Status SelfHandshake::begin(const std::string& library) {
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_UNBLOCK, &all, nullptr);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(kTimeoutSeconds);
     _exit(run_child(library.c_str()));
   }

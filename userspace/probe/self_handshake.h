@@ -18,9 +18,9 @@ class SelfHandshake {
   SelfHandshake() = default;
   SelfHandshake(const SelfHandshake&) = delete;
   SelfHandshake& operator=(const SelfHandshake&) = delete;
-  ~SelfHandshake();
 
-  /// library: an OpenSSL 3 libssl of the host that the agent itself could load. The child ends within kTimeoutSeconds.
+  /// library: an OpenSSL 3 libssl of the host that the agent itself could load. The child ends within kTimeoutSeconds, and with
+  /// the calling thread.
   Status begin(const std::string& library);
   /// Whether both handshakes went as they should; nothing while there is nothing new. Errors: the library could not be used.
   std::optional<Status> poll();

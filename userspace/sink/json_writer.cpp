@@ -33,8 +33,11 @@ std::size_t plain_bytes(const char* text, std::size_t size) {
   return size;
 }
 
-/// Appends text as it is, up to the first byte that needs a closer look; says how many bytes that were.
+constexpr std::size_t kPiece = 16 * kStep;  // bounds what is copied for nothing before each byte that needs a closer look
+
+/// Appends a piece of text as it is, up to the first byte that needs a closer look; says how many bytes that were.
 std::size_t append_plain(fmt::memory_buffer& buffer, std::string_view text) {
+  text = text.substr(0, kPiece);
   const std::size_t before = buffer.size();
   buffer.resize(before + text.size() + kStep);
   char* const copy = buffer.data() + before;
@@ -63,8 +66,9 @@ void append_escaped(fmt::memory_buffer& buffer, char character) {
 void append_json_string(fmt::memory_buffer& buffer, std::string_view text) {
   buffer.push_back('"');
   while (!text.empty()) {
-    text.remove_prefix(append_plain(buffer, text));
-    if (text.empty()) break;
+    const std::size_t plain = append_plain(buffer, text);
+    text.remove_prefix(plain);
+    if (plain == kPiece || text.empty()) continue;
     const std::size_t bytes = utf8_sequence_bytes(text);
     if (bytes == 0) append_text(buffer, kReplacement);
     if (bytes == 1) append_escaped(buffer, text[0]);

@@ -25,6 +25,7 @@ class JsonFragments {
   Texts& operator[](Fragment kind) { return texts_[static_cast<std::size_t>(kind)]; }
 
   static constexpr std::size_t kMost = 256;  ///< of each kind; one more, and all are made anew
+  static constexpr std::size_t kMostBytes = 4096;  ///< of one; what is longer is written anew each time
 
  private:
   std::array<Texts, static_cast<std::size_t>(Fragment::kCount)> texts_;
@@ -90,7 +91,8 @@ class JsonWriter {
     } else {
       write();
       if (known.size() >= JsonFragments::kMost) known.clear();
-      known.emplace(name, std::string(buffer_.data() + start, buffer_.size() - start));
+      const std::size_t bytes = buffer_.size() - start;
+      if (bytes <= JsonFragments::kMostBytes) known.emplace(name, std::string(buffer_.data() + start, bytes));
     }
     if (buffer_.size() == start) buffer_.resize(before);
   }

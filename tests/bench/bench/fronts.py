@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.cpu import spent_ns
 from bench.load import ask, client_pem
-from bench.ways import Bare, Floor, Peers, Watched, WatchedByCallExits
+from bench.ways import ALL
 from lab.fronts.apache import Apache
 from lab.fronts.front import Door
 from lab.fronts.haproxy import HAProxy
@@ -61,7 +61,7 @@ def measure_front(front, load, build, rounds):
         bench = Bench(build, lab, lab.gunicorn(workers=2))
         port, pids = start_front(front, lab, bench.backend)
         groups = {"front": pids, "backend": bench.backend.worker_pids()}
-        ways = [Bare(bench), Watched(bench), WatchedByCallExits(bench), Floor(bench), Peers(bench)]
+        ways = [way(bench) for way in ALL]
         for _ in range(rounds):
             for way in ways:
                 bench.samples.setdefault(way.name, []).append(_measure_once(bench, way, load, port, groups))

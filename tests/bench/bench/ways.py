@@ -93,12 +93,15 @@ class Peers(Bare):
             child.kill()
 
 
-def start_agent(bench, command=("run",)):
+ALL = (Bare, Watched, WatchedByCallExits, Floor, Peers)
+
+
+def start_agent(bench, command=("run",), socket="admin.sock"):
     bench.agents += 1
     directory = bench.lab.directory
     file = directory / f"agent-{bench.agents}.yaml"
     file.write_text(configuration([{"name": "shop", "listen": [f"127.0.0.1:{bench.backend.port}"]}],
-                                  admin={"socket": str(directory / "admin.sock")}))
+                                  admin={"socket": str(directory / socket)}))
     return Agent(bench.lab.binary, directory, f"agent-{bench.agents}", [*command, "--config", file])
 
 

@@ -114,6 +114,7 @@ def _check_replaced(lab, agent, ledger, shop, score):
     refusing = lab.front(Stunnel, [door], f"127.0.0.1:{shop.port}")
     wish = Wish()
     with Handshake(context_for(lab.pki, wish), wish, door.port) as handshake:
+        handshake.ask("/t/refused")
         score.check("stunnel refuses who has no certificate", not handshake.view.accepted and handshake.view.alert, handshake.view)
     agent.wait_for(lambda events: any(event["event"].get("reason") == "peer_did_not_return_a_certificate" for event in events))
     refusing.stop()

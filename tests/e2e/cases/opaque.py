@@ -105,7 +105,7 @@ def _visit_late(agent, visitor, score):
     score.check("libssl was loaded later", wait_until(front.maps_library))
     if not agent.runs:
         return
-    score.check("the agent found it without waiting for its next round", _covers(agent, front.library))
+    score.check("the agent found it", _covers(agent, front.library))
     for version in ("TLSv1.2", "TLSv1.3"):
         for who in ("alice", "bob", None):
             visitor.visit(door, who, version, cell="late, once found")

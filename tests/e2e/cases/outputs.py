@@ -93,7 +93,7 @@ def _check_reload(lab, listener, agent, text, ledger, score):
     shop = {"name": "shop", "listen": agent.listen, "requests": "violations"}
     rest = text[text.index("rules:"):]
     good = _reload(agent, file, configuration([shop]) + rest, "configuration is in effect")
-    quiet = browse(lab, Ledger(), listener, "alice")
+    quiet = browse(lab, Ledger(handshakes=ledger.handshakes), listener, "alice")
     loud = browse(lab, ledger, listener, "nobody", cell="after SIGHUP")
     wait_for_requests(agent, Ledger(loud))
     written = {event.get("http", {}).get("request", {}).get("id") for event in agent.events}

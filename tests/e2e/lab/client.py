@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections that know their own source port. Every TLS connection makes a full handshake: no session is offered."""
 
+import errno
 import http.client
 import socket
 import ssl
@@ -10,7 +11,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from lab.host import PATIENCE_S
+from lab.host import PATIENCE_S, client_ports
 
 
 @dataclass
@@ -38,8 +39,14 @@ def tls_context(pki, certificate=None, alpn=(), protocol=None):
 
 
 def open_tcp(address, port, come_from=None):
-    """come_from: the client's own address, where it matters."""
-    return socket.create_connection((address, port), PATIENCE_S, (come_from, 0) if come_from else None)
+    """come_from: the client's own address, where it matters. From a port that no client of this run had before, so that a
+    pair of ports names one connection: the kernel's own choice comes again within seconds."""
+    for own_port in client_ports:
+        try:
+            return socket.create_connection((address, port), PATIENCE_S, (come_from or "", own_port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
 
 
 def open_unix(path):

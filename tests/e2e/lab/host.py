@@ -2,6 +2,7 @@
 """What the laboratory needs from this machine: child processes that always end, free ports, waiting."""
 
 import atexit
+import itertools
 import os
 import random
 import signal
@@ -11,6 +12,10 @@ import time
 from pathlib import Path
 
 PATIENCE_S = 120  # how long what must come may take on a slow and busy machine; where it works, nobody waits
+
+SERVER_PORTS = 10000, 14000
+CLIENT_PORTS = 14000, 32768  # Linux gives those above to clients that ask for none
+client_ports = itertools.cycle(range(*CLIENT_PORTS))
 
 _children = []
 _ports_given = set()
@@ -96,11 +101,11 @@ def _is_free(port):
 def free_port():
     """A port that nothing uses, below the ephemeral range so that no client takes it meanwhile."""
     for _ in range(1000):
-        port = random.randrange(15000, 32000)
+        port = random.randrange(*SERVER_PORTS)
         if port not in _ports_given and _is_free(port):
             _ports_given.add(port)
             return port
-    raise RuntimeError("no free port between 15000 and 32000")
+    raise RuntimeError(f"no free port in {SERVER_PORTS}")
 
 
 def wait_until(condition, timeout_s=PATIENCE_S, interval_s=0.02):

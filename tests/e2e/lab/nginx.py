@@ -49,7 +49,7 @@ class Listener:
 _MAIN = """
 daemon off; user www-data; worker_processes {workers}; pid {base}.pid; error_log {base}.error info;
 worker_shutdown_timeout 60s;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
   map $ssl_server_name $certificate {{ default {certificate}; }}
   log_format truth escape=json '{{"request_id":"$http_x_request_id","uri":"$request_uri","status":$status,'
@@ -123,9 +123,9 @@ class Nginx:
     that locations may use. knows_e: since 1.19.5 nginx can be told where its log is before it reads its configuration."""
 
     def __init__(self, directory, pki, listeners, workers=2, name="nginx", prefix=(), program="/usr/sbin/nginx", knows_e=True,
-                 environment=None, cache=""):
+                 environment=None, cache="", connections=1024):
         self.base, self.configuration = directory / name, directory / f"{name}.conf"
-        self._pki, self._workers = pki, workers
+        self._pki, self._workers, self._connections = pki, workers, connections
         self._cache = f"proxy_cache_path {self.base}-cache keys_zone={cache}:1m;" if cache else ""
         self._write_configuration(listeners)
         self.child = Child(name, [*prefix, program, "-c", self.configuration, *(["-e", f"{self.base}.error"] if knows_e else [])],
@@ -136,7 +136,8 @@ class Nginx:
         self.listeners = list(listeners)
         upstreams = {listener.upstream for listener in listeners}
         self.configuration.write_text(_MAIN.format(
-            base=self.base, workers=self._workers, cache=self._cache, certificate=self._pki.server_certificate_file,
+            base=self.base, workers=self._workers, connections=self._connections, cache=self._cache,
+            certificate=self._pki.server_certificate_file,
             upstreams="\n  ".join(map(_upstream_text, upstreams)),
             servers="\n  ".join(_server_text(listener, self._pki) for listener in listeners)))
 

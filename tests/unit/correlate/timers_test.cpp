@@ -54,11 +54,11 @@ TEST(Timers, a_farewell_to_who_was_read_from_last_is_no_answer_either) {
 }
 
 /// Mallory's response is read whole, and kept back from her. Then a timer says farewell to alice.
-void keep_back_and_say_farewell(Scene& scene, ConnectionId alice, ConnectionId mallory) {
+void keep_back_and_say_farewell(Scene& scene, ConnectionId alice, ConnectionId mallory, const Witness& received = {}) {
   scene.receive(alice, 2, 300);
   scene.send(alice, 2, 900, {});
   scene.receive(mallory, 2, 300);
-  const auto [upstream, backend] = scene.ask_from({});
+  const auto [upstream, backend] = scene.ask_from(received);
   scene.send_more(alice, Witness{upstream, 1, 1});
   scene.give(ConnectionClosed{++scene.now_ns, upstream});
 }
@@ -71,6 +71,17 @@ TEST(Timers, over_http2_an_answer_may_be_kept_back_though_the_socket_has_space) 
   hello.alpn = {"h2", "http/1.1"};
   const ConnectionId mallory = scene.client_without_certificate(40001, hello);
   keep_back_and_say_farewell(scene, alice, mallory);
+  EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
+}
+
+// Her request was delayed, too, until alice had just been read from.
+TEST(Timers, over_http2_an_answer_may_be_kept_back_while_question_and_farewell_agree) {
+  Scene scene;
+  const ConnectionId alice = scene.verified_client(40000, "alice");
+  ClientHello hello;
+  hello.alpn = {"h2", "http/1.1"};
+  const ConnectionId mallory = scene.client_without_certificate(40001, hello);
+  keep_back_and_say_farewell(scene, alice, mallory, Witness{alice, 2, 300});
   EXPECT_EQ(scene.candidates(), (std::vector{alice, mallory}));
 }
 
@@ -134,6 +145,27 @@ TEST(Timers, the_first_answer_behind_a_handshake_may_be_by_a_timer_while_another
   Scene scene;
   const ConnectionId mallory = scene.client_without_certificate(40001);
   scene.receive(mallory, 2, 300);
+  const ConnectionId alice = ask_with_finished(scene);
+  EXPECT_EQ(scene.candidates(), (std::vector{mallory, alice}));
+}
+
+TEST(Timers, the_first_answer_behind_a_handshake_was_no_farewell_where_its_client_asks_again) {
+  Scene scene;
+  const ConnectionId bob = scene.verified_client(40001, "bob");
+  scene.receive(bob, 2, 300);
+  scene.send(bob, 2, 900, {});
+  const ConnectionId alice = ask_with_finished(scene);
+  scene.receive(alice, 2, 600);
+  scene.pass(2'100 * kMs);
+  EXPECT_EQ(scene.settled().provenance.attribution.method, "response");
+}
+
+// Mallory sends two requests in one piece. The second is delayed, and goes out when alice's handshake has just ended.
+TEST(Timers, a_farewell_behind_a_handshake_is_no_answer_to_who_pipelined) {
+  Scene scene;
+  const ConnectionId mallory = scene.client_without_certificate(40001);
+  scene.receive(mallory, 2, 300);
+  scene.send(mallory, 2, 900, {});
   const ConnectionId alice = ask_with_finished(scene);
   EXPECT_EQ(scene.candidates(), (std::vector{mallory, alice}));
 }

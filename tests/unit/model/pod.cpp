@@ -53,6 +53,12 @@ TEST(ContainerOf, knows_no_pod_in_a_users_own_slice) {
   expect("/user.slice/user-1000.slice/user@1000.service/kubepods/pod" + kUid + "/" + kId, kId, "", "");
 }
 
+TEST(ContainerOf, knows_the_pod_of_a_container_with_a_users_slice_in_it) {
+  const auto found = container_of("/kubepods/pod" + kUid + "/" + kId + "/user.slice/user-1000.slice");
+  EXPECT_EQ(found.pod_uid, kUid);
+  EXPECT_FALSE(found.is_users);
+}
+
 TEST(ContainerOf, finds_nothing_where_there_is_no_container) {
   for (const char* cgroup : {"", "/", "/init.scope", "/system.slice/ssh.service", "/kubepods.slice/kubepods-pod.slice", "/podium/x"}) {
     expect(cgroup, "", "", "");

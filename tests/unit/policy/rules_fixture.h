@@ -114,7 +114,7 @@ class RulesTest : public testing::Test {
 
   std::uint64_t now_ns = 1000 * kSecond;
   int ids = 0;
-  RuleEngine engine{{}, kUtc* static_cast<std::int64_t>(kSecond)};
+  RuleEngine engine{{}, UtcClock(kUtc* static_cast<std::int64_t>(kSecond))};
   std::vector<AlertReport> all;
 };
 

@@ -86,11 +86,13 @@ TEST_F(ResumedSession, may_be_used_under_any_name_where_the_client_names_none_or
   EXPECT_EQ(reason(), Reason::kUnboundSession);
 }
 
-TEST_F(ResumedSession, of_nginx_without_a_name_is_its_default_servers) {
+TEST_F(ResumedSession, without_a_name_is_the_default_servers_of_a_server_that_looks_at_names) {
   session.original_server_name.clear();
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);  // of a server that looks at no names
-  proxy = "nginx";
-  EXPECT_EQ(reason(), Reason::kUnboundSession);
+  for (const char* looks_at_names : {"nginx", "apache", "haproxy"}) {
+    proxy = looks_at_names;
+    EXPECT_EQ(reason(), Reason::kUnboundSession) << proxy;
+  }
   change(session.client_hello).server_name.clear();
   EXPECT_EQ(reason(), Reason::kVerifiedClientCertificate);
 }

@@ -20,7 +20,7 @@ inline SinkContext test_context() {
   context.host_id = "2b1b6f0c";
   context.boot_id = "88a1f0a2";
   context.kernel_release = "6.1.0";
-  context.utc_minus_boottime_ns = 1'795'425'302'000'000'000;  // 2026-11-23T09:15:02Z at boot
+  context.utc_minus_boottime_ns.set(1'795'425'302'000'000'000);  // 2026-11-23T09:15:02Z at boot
   context.sequence = 7;
   return context;
 }

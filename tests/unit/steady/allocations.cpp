@@ -71,7 +71,7 @@ class KeptAlive : public ::testing::Test {
  private:
   static constexpr std::uint32_t kReceived = MTLSWATCH_IO_TURN | MTLSWATCH_IO_BACKEND;
   JsonLinesSink sink_{UniqueFd(::open("/dev/null", O_WRONLY | O_CLOEXEC)), OutputConfig{}, SinkContext{}};
-  Pipeline pipeline_{Config{}, {}, 0, [this](Report& report) {
+  Pipeline pipeline_{Config{}, {}, UtcClock(0), [this](Report& report) {
                        written_ += std::holds_alternative<RequestReport>(report);
                        EXPECT_TRUE(sink_.write(report));
                      }};

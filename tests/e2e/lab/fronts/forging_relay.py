@@ -64,10 +64,11 @@ def _serve(context, client, der):
 
 
 def _until_quiet(server):
-    server.settimeout(0.2)
+    server.settimeout(120)
     try:
         while answer := server.recv(65536):
             yield answer
+            server.settimeout(0.2)
     except TimeoutError:
         return
 
