@@ -3,7 +3,6 @@
 certificates and without among them. Nothing may be wrong; what may be left open depends on the proxy. --full: 5,000
 requests a row."""
 
-import json
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,9 @@ from lab.fronts.haproxy import HAProxy
 from lab.fronts.node_front import Node
 from lab.fronts.stunnel import Stunnel
 from lab.host import free_port, wait_until
-from lab.host import run as run_program
 from lab.name_server import NameServer
 from lab.nginx import Listener, Upstream
+from lab.targets import trust_of
 from lab.truth import AUTHENTICATED, DIRECT, NO_CERTIFICATE, new_request_id
 
 PEOPLE = ("alice", None, "bob", "carol")
@@ -216,10 +215,7 @@ def _judge(rows, asked, events, score, allowance):
 
 def _trust(lab, row, socket_path):
     """How far the processes of a row are believed, as `targets` tells."""
-    told = run_program([lab.binary, "targets", "--json", "--socket", socket_path])
-    processes = json.loads(told.stdout)["processes"] if told.returncode == 0 else []
-    return {process["trust"]["state"] for process in processes
-            if any(listener.endswith(f":{row.port}") for listener in process["listeners"])}
+    return trust_of(lab.binary, socket_path, lambda process: any(listener.endswith(f":{row.port}") for listener in process["listeners"]))
 
 
 def _warm_up(lab, row, contexts, socket_path, score):
