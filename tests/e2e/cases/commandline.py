@@ -7,6 +7,7 @@ import re
 import shutil
 
 from lab.host import run as run_program
+from lab.host import wait_until
 from lab.nginx import Listener, Upstream
 
 # What is wrong with each configuration -> its text. Every one must be refused with a position.
@@ -94,7 +95,7 @@ def _check_commands(lab, score, shop, nginx):
 def run(lab, score):
     shop = lab.gunicorn()
     nginx = lab.nginx([Listener(Upstream("tcp", f"127.0.0.1:{shop.port}"), "optional")])
-    score.check("the servers to be found are running", shop.worker_pids() and nginx.worker_pids())
+    score.check("the servers to be found are running", wait_until(lambda: shop.worker_pids() and nginx.worker_pids()))
     if not lab.binary:
         return
     _check_configurations(lab, score)
