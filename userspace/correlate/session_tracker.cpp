@@ -243,7 +243,11 @@ std::optional<HandshakeReport> SessionTracker::on_tick(Connection& connection, s
 HandshakeReport SessionTracker::report_ending(Connection& connection) const {
   const Session& session = connection.session;
   const std::uint64_t time_ns = session.finished_ns;
-  if (connection.touched_by_loss) return report(connection, time_ns, "unknown", "event_loss");
+  if (connection.touched_by_loss) {
+    HandshakeReport lost = report(connection, time_ns, "unknown", "event_loss");
+    lost.session.tls_accepted = std::nullopt;  // it may have ended well
+    return lost;
+  }
   if (!session.tls_accepted) return report(connection, time_ns, "unknown", "not_observed");
   if (session.client_hello && session.client_hello->has_early_data) return report(connection, time_ns, "unknown", "early_data");
   if (connection.ending == Ending::kPeer) return report(connection, time_ns, "failure", "peer_closed");

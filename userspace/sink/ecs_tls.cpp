@@ -66,7 +66,8 @@ void write_server_hello(JsonWriter& json, const ServerHello& hello) {
 }
 
 void write_established(JsonWriter& json, const Session& session) {
-  if (session.state != SessionState::kNone) json.flag("established", session.state == SessionState::kEstablished);
+  const bool is_established = session.state == SessionState::kEstablished;
+  if (is_established || session.tls_accepted) json.flag("established", is_established);
   if (session.resumed) json.flag("resumed", *session.resumed);
 }
 

@@ -248,5 +248,19 @@ TEST_F(UnknownProxy, is_believed_request_by_request) {
   EXPECT_EQ(ask([] {}).method, "request+response");
 }
 
+TEST(Soundness, whether_tls_accepted_is_not_claimed_where_what_told_may_be_lost) {
+  Scene scene;
+  const ConnectionId id = scene.tls_client(40000);
+  HandshakeStep waiting = scene.step_of(id, -1);
+  waiting.receive_result = -EAGAIN;
+  scene.give(waiting);
+  scene.give(RecordsLost{scene.now_ns, scene.now_ns + 5, 3});
+  scene.now_ns += 5;
+  scene.give(ConnectionClosed{++scene.now_ns, id, Ending::kPeer});
+  scene.pass(SessionTracker::kAfterCloseNs);
+  EXPECT_EQ(scene.out.handshakes.at(0).reason, "event_loss");
+  EXPECT_EQ(scene.out.handshakes.at(0).session.tls_accepted, std::nullopt);
+}
+
 }  // namespace
 }  // namespace mtlswatch
