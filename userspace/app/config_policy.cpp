@@ -55,7 +55,7 @@ YamlReader into_method(std::string& target) {
 }
 
 Status read_process(const YamlNode& node, std::optional<ExemptionConfig::Process>& target) {
-  ExemptionConfig::Process& process = target.emplace();
+  ExemptionConfig::Process& process = target.emplace(ExemptionConfig::Process{});
   const auto status = read_mapping(node, {{"executable", into_absolute_path(process.executable)},
                                           {"uid", into_number(process.uid, 0, UINT32_MAX - 1)},
                                           {"cgroup", into_text(process.cgroup)}});

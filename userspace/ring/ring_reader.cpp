@@ -57,7 +57,8 @@ RingReader& RingReader::operator=(RingReader&&) noexcept = default;
 RingReader::~RingReader() = default;
 
 Result<RingReader> RingReader::open(int ring_map_fd, OnRecord on_record) {
-  auto held = std::make_unique<Receiver>(std::move(on_record), std::vector<std::uint64_t>(MTLSWATCH_KIND_COUNT));
+  auto held = std::make_unique<Receiver>(Receiver{
+      .on_record = std::move(on_record), .handed_over = std::vector<std::uint64_t>(MTLSWATCH_KIND_COUNT), .keeps = false, .kept = {}});
   std::unique_ptr<ring_buffer, Free> ring(ring_buffer__new(ring_map_fd, take, held.get(), nullptr));
   if (!ring) return system_error("map the ring buffer", errno);
   // The layout is the kernel's (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's.

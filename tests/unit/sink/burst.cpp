@@ -19,7 +19,11 @@ namespace {
 
 constexpr std::size_t kBurstBytes = 100'000'000;
 constexpr std::size_t kMostQueuedBytes = 17u << 20;  ///< the largest queue, and the event that filled it
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // keeps what was freed for a while
+constexpr std::size_t kMostGrowthKib = 512u << 10;
+#else
 constexpr std::size_t kMostGrowthKib = 128u << 10;   ///< all queues together, and their copies on the way out
+#endif
 constexpr std::chrono::seconds kMostWait{5};         ///< on a busy machine; a peer that is waited for never comes
 
 /// A TCP port of loopback where connections wait for ever.
