@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "userspace/app/config_loader.h"
 #include "userspace/app/host.h"
@@ -160,6 +159,7 @@ Status Agent::turn(std::uint64_t now_ns) {
     if (const Status status = scan(); !status) spdlog::warn("look for processes: {}", status.error().message);
   }
   look_into(now_ns, false);
+  spare_memory_.turn(now_ns);
   service_manager_.keep_alive(now_ns);
   return outputs_->flush();
 }

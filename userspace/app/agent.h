@@ -15,6 +15,7 @@
 #include "userspace/app/outputs.h"
 #include "userspace/app/pipeline.h"
 #include "userspace/app/service_manager.h"
+#include "userspace/app/spare_memory.h"
 #include "userspace/app/watcher.h"
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
@@ -92,6 +93,7 @@ class Agent {
   std::uint64_t next_scan_ns_ = 0;  ///< 0: no scan is wanted
   std::uint64_t last_scan_ns_ = 0;
   std::uint64_t last_tick_ns_ = 0;
+  SpareMemory spare_memory_;
   std::uint64_t lost_told_ = 0;  ///< of the kernel's count of lost records
   bool drained_any_ = false;
 };
