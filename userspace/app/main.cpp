@@ -43,7 +43,7 @@ void add_config_option(CLI::App* command, Arguments& arguments) {
 }
 
 void add_without_option(CLI::App* command, Arguments& arguments) {
-  command->add_option("--without", arguments.run.without, "Pretend that this kernel lacks it: length_tracepoints, function_exits, call_exits, uprobe_multi, seccomp")
+  command->add_option("--without", arguments.run.without, "Pretend that this kernel lacks it: length_tracepoints, function_exits, call_exits, uprobe_multi, return_probes, seccomp")
       ->delimiter(',')
       ->envname("MTLSWATCH_WITHOUT");
 }

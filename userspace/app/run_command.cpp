@@ -37,8 +37,9 @@ bool environment_allows() {
   return allowed;
 }
 
-bool return_probes_are_safe(UprobePath uprobes) {
-  const auto verdict = check_return_probes({.uprobes = uprobes});
+bool return_probes_are_safe(const KernelFeatures& features) {
+  const auto verdict = features.return_probes ? check_return_probes({.uprobes = features.uprobes})
+                                              : Result<ReturnProbeVerdict>(ReturnProbeVerdict{false, "as --without says"});
   if (verdict && verdict->safe) return true;
   spdlog::warn("return probes are left out, handshakes will stay unknown: {}",
                verdict ? verdict->reason : verdict.error().message);
@@ -70,7 +71,7 @@ int run_agent(const RunOptions& options) {
   if (!environment_allows()) return kExitEnvironment;
   auto kernel = Kernel::load({config->limits.ring_bytes, options.without});
   if (!kernel) return fail(kExitEnvironment, kernel.error());
-  const bool safe = return_probes_are_safe(kernel->features().uprobes);
+  const bool safe = return_probes_are_safe(kernel->features());
   spdlog::info("sends and receives by {}; uprobes by {}", text(kernel->features().sockets), text(kernel->features().uprobes));
   drop_what_is_not_needed(kernel->features().uprobes);
   auto agent = Agent::start({*config, options.recording, options.config}, std::move(*kernel), safe);

@@ -80,7 +80,8 @@ bool has_uprobe_multi() {
 }  // namespace
 
 const std::vector<std::string>& feature_names() {
-  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "call_exits", "uprobe_multi", "seccomp"};
+  static const std::vector<std::string> kNames = {"length_tracepoints", "function_exits", "call_exits", "uprobe_multi", "return_probes",
+                                                  "seccomp"};
   return kNames;
 }
 
@@ -102,6 +103,7 @@ Result<KernelFeatures> try_kernel_features(const std::vector<std::string>& witho
     features.refusal = errno;
   }
   if (!is_in(without, "uprobe_multi") && has_uprobe_multi()) features.uprobes = UprobePath::kMultiLink;
+  features.return_probes = !is_in(without, "return_probes");
   features.seccomp = !is_in(without, "seccomp") && can_filter_system_calls();
   return features;
 }

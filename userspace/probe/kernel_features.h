@@ -18,11 +18,12 @@ struct KernelFeatures {
   SocketSource sockets = SocketSource::kNone;
   UprobePath uprobes = UprobePath::kPerfEvent;
   bool seccomp = false;  ///< filters of system calls, for the agent itself
+  bool return_probes = true;  ///< not left out; whether they are safe is another question (return_probe_check.h)
   int refusal = 0;  ///< errno of the last way to sends and receives that was tried; with kNone
 };
 
 /// Names of ways that the kernel can be said not to have: "length_tracepoints", "function_exits", "call_exits",
-/// "uprobe_multi", "seccomp".
+/// "uprobe_multi", "return_probes", "seccomp".
 const std::vector<std::string>& feature_names();
 
 /// without: ways to leave out, for tests and for trouble. The error: a name that is none.
