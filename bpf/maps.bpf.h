@@ -170,8 +170,8 @@ struct listening_key {
 	__u32 port;
 };
 
-/* key: a listening TCP port, value: unused. Written by the iterator's first pass, read by its second; the agent empties
- * it before each scan. Full: accepted sockets of that port are taken for connected ones and stay without a session. */
+/* key: a listening TCP port, value: unused. Written by the iterator's first pass, read by its second; after the first the
+ * agent deletes those on which nobody listens any more. Full: accepted sockets of that port are taken for connected ones and stay without a session. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);

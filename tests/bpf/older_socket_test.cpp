@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sockets that are older than their process's observation: marked by the iterator, or told as predating, never guessed.
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <string>
@@ -89,6 +91,38 @@ TEST_P(OlderSocket, is_told_as_predating_when_it_speaks_before_the_iterator_runs
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, OlderSocket, testing::Values(Network::kTcp4, Network::kUnixPath));
+
+/// Connects to the listener from a port of this host's choice.
+int connect_from(std::uint16_t port, const Listener& listener) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "let the port be used again");
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  must(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "bind");
+  address.sin_port = htons(listener.port());
+  must(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "connect");
+  return fd;
+}
+
+TEST_F(OlderSocket, is_a_client_also_on_a_port_where_somebody_listened_once) {
+  const Listener listener(Network::kTcp4);
+  std::uint16_t port = 0;
+  {
+    const Listener earlier(Network::kTcp4);
+    port = earlier.port();
+    ASSERT_TRUE(kernel().read_listeners());
+  }
+  const int client = connect_from(port, listener);
+  ASSERT_TRUE(kernel().observe(static_cast<std::uint32_t>(getpid()), MTLSWATCH_OBSERVED_SERVER));
+  ASSERT_TRUE(kernel().read_listeners());
+  const auto read = kernel().read_older_connections();
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(connection_of(split(*read), cookie_of(client)).role, MTLSWATCH_ROLE_EGRESS);
+  close(client);
+}
 
 TEST_F(OlderSocket, is_found_as_a_listener) {
   const Listener listener(Network::kTcp4);

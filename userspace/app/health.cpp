@@ -2,6 +2,7 @@
 #include "userspace/app/health.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -73,6 +74,8 @@ std::vector<HealthCheck> check_health(const HealthFacts& facts, const Processes&
                                                       : "no TLS library could be probed"));
   checks.push_back(check("return_probes", facts.return_probes_are_safe,
                          facts.return_probes_are_safe ? "" : "not proved safe here: handshakes stay unknown"));
+  checks.push_back(check("maps", facts.full_maps.empty(),
+                         facts.full_maps.empty() ? "" : fmt::format("full: {}; processes and ports that come now are not seen", fmt::join(facts.full_maps, ", "))));
   checks.push_back(check("losses", facts.lost_lately == 0, fmt::format("{} in the last minute", facts.lost_lately)));
   checks.push_back(check("outputs", facts.outputs_lost_lately == 0,
                          fmt::format("{} events lost in the last minute{}{}", facts.outputs_lost_lately,

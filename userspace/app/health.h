@@ -20,6 +20,7 @@ struct HealthFacts {
   std::set<std::uint32_t> forwarding;  ///< processes that requests at a backend came from, of late
   bool return_probes_are_safe = true;
   std::uint64_t libraries_attached = 0;  ///< TLS libraries with probes
+  std::vector<std::string> full_maps;    ///< of the kernel side
   std::uint64_t lost_lately = 0;         ///< records and events, in the last minute
   std::uint64_t outputs_lost_lately = 0;
   std::string output_error;

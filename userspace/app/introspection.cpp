@@ -142,6 +142,9 @@ std::vector<HealthCheck> Introspection::checks(const AgentStatus& status) const 
   for (const auto& [pid, time_ns] : forwarding_) facts.forwarding.insert(pid);
   facts.return_probes_are_safe = return_probes_are_safe_;
   for (const LibraryCoverage& library : sources_.watcher.libraries().coverage()) facts.libraries_attached += library.state != "blind";
+  for (const TableStatus& map : status.maps) {
+    if (map.name != "records" && map.entries >= map.capacity) facts.full_maps.push_back(map.name);
+  }
   const Earlier earlier = earlier_.empty() ? Earlier{} : earlier_.front();
   facts.lost_lately = lost_in_sensor(status) - earlier.lost;
   facts.outputs_lost_lately = lost_by_outputs(status.outputs) - earlier.outputs_lost;

@@ -52,9 +52,6 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
     if (learn(facts)) news.processes.push_back(facts);
   }
   libraries_.end_scan(boottime_ns());
-  if (!is_dry) {
-    if (const Status status = observe(found); !status) return status.error();
-  }
   std::set<std::uint32_t> alive;
   for (const ProcessFacts& facts : found) alive.insert(facts.pid);
   std::erase_if(known_, [&](const auto& item) { return !alive.contains(item.first); });
@@ -64,7 +61,8 @@ Result<Watcher::News> Watcher::scan(bool is_dry) {
     return true;
   });
   if (is_dry) return news;
-  forget_uninteresting();
+  forget_uninteresting();  // which makes room
+  if (const Status status = observe(found); !status) spdlog::warn("{}: its connections are not seen", status.error().message);
   auto records = mark_older_connections();
   if (!records) return records.error();
   news.connection_records = std::move(*records);
@@ -112,14 +110,15 @@ Status Watcher::read_listeners() {
 }
 
 // Backends first: bytes that a proxy is seen to send, a backend must be seen to receive (the join of Unix sockets that are
-// older than the agent rests on it).
+// older than the agent rests on it). What finds no room is left out, and the last of it told.
 Status Watcher::observe(std::vector<ProcessFacts> found) {
+  Status outcome = Done{};
   std::stable_partition(found.begin(), found.end(), [](const ProcessFacts& facts) { return !facts.backend.empty(); });
   for (const ProcessFacts& facts : found) {
     if (facts.backend.empty()) continue;
     for (const Endpoint& listener : facts.listeners) {
       if (listener.is_unix()) continue;
-      if (const Status status = kernel_.protect_port(listener.port); !status) return status;
+      if (Status status = kernel_.protect_port(listener.port); !status) outcome = std::move(status);
     }
   }
   for (const ProcessFacts& facts : found) {
@@ -127,9 +126,9 @@ Status Watcher::observe(std::vector<ProcessFacts> found) {
     const std::uint32_t now = kernel_.observed(facts.pid);
     if ((now & kDiscovered) == wanted) continue;
     const std::uint32_t kept = now & (MTLSWATCH_OBSERVED_PEER | MTLSWATCH_OBSERVED_SCANNED);
-    if (const Status status = kernel_.observe(facts.pid, wanted | kept); !status) return status;
+    if (Status status = kernel_.observe(facts.pid, wanted | kept); !status) outcome = std::move(status);
   }
-  return Done{};
+  return outcome;
 }
 
 // A proxy that starts later is probed from its first handshake on, if it uses a library of the system, also one that was

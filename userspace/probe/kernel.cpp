@@ -5,40 +5,24 @@
 #include <bpf/libbpf.h>
 #include <mtlswatch/event.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <cstring>
+#include <set>
 
 #include "mtlswatch.skel.h"
+#include "userspace/probe/kernel_maps.h"
 #include "userspace/probe/kernel_programs.h"
 #include "userspace/probe/libbpf_log.h"
 #include "userspace/probe/uprobe_link.h"
 
 namespace mtlswatch {
 namespace {
-
-template <typename T>
-std::vector<T> sum_over_cpus(int map_fd, std::uint32_t keys, T (*add)(T, const T&)) {
-  std::vector<T> sums(keys);
-  std::vector<T> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  for (std::uint32_t key = 0; key < keys; ++key) {
-    if (bpf_map_lookup_elem(map_fd, &key, values.data()) != 0) continue;
-    for (const T& value : values) sums[key] = add(sums[key], value);
-  }
-  return sums;
-}
-
-std::uint64_t count_entries(const bpf_map* map) {
-  std::uint64_t count = 0;
-  std::array<std::uint8_t, 64> key{};  // larger than any key of ours
-  while (count < bpf_map__max_entries(map) && bpf_map_get_next_key(bpf_map__fd(map), count == 0 ? nullptr : key.data(), key.data()) == 0) {
-    ++count;
-  }
-  return count;
-}
 
 std::uint32_t probe_key(std::uint32_t slot, ProbePurpose purpose) {
   return slot * MTLSWATCH_PROBE_PURPOSES + static_cast<std::uint32_t>(purpose);
@@ -220,7 +204,23 @@ Result<std::vector<std::uint8_t>> Kernel::run_iterator(bpf_program* program, con
 }
 
 Result<std::vector<std::uint8_t>> Kernel::read_listeners() {
-  return run_iterator(skeleton_->progs.on_listener, "of listeners");
+  auto records = run_iterator(skeleton_->progs.on_listener, "of listeners");
+  if (records) forget_all_listeners_but(*records);
+  return records;
+}
+
+// Later that port may be the near end of a connection that somebody makes.
+void Kernel::forget_all_listeners_but(std::span<const std::uint8_t> records) {
+  std::set<ListeningPort> present;
+  for (; records.size() >= sizeof(mtlswatch_connection); records = records.subspan(sizeof(mtlswatch_connection))) {
+    mtlswatch_connection listener;
+    std::memcpy(&listener, records.data(), sizeof listener);
+    if (listener.family != AF_UNIX) present.insert({listener.netns, listener.local_port});
+  }
+  const bpf_map* map = skeleton_->maps.listening_ports;
+  for (const ListeningPort& port : keys_of<ListeningPort>(map)) {
+    if (!present.contains(port)) bpf_map_delete_elem(bpf_map__fd(map), &port);
+  }
 }
 
 Result<std::vector<std::uint8_t>> Kernel::read_older_connections() {
@@ -250,18 +250,7 @@ void Kernel::forget(std::uint32_t pid) {
 std::uint64_t Kernel::records_lost() const { return __atomic_load_n(&skeleton_->bss->records_lost, __ATOMIC_RELAXED); }
 
 std::vector<std::uint32_t> Kernel::observed_pids() const {
-  const int map = bpf_map__fd(skeleton_->maps.observed_processes);
-  std::vector<std::uint32_t> pids;
-  std::uint32_t key = 0;
-  std::uint32_t previous_key = 0;
-  const std::uint32_t* previous = nullptr;
-  while (pids.size() < bpf_map__max_entries(skeleton_->maps.observed_processes) &&
-         bpf_map_get_next_key(map, previous, &key) == 0) {
-    pids.push_back(key);
-    previous_key = key;
-    previous = &previous_key;
-  }
-  return pids;
+  return keys_of<std::uint32_t>(skeleton_->maps.observed_processes);
 }
 
 Status Kernel::protect_port(std::uint16_t port) {

@@ -101,6 +101,7 @@ class Kernel {
   Result<Uprobe> attach_point(const ProbePoint& point, const std::string& path, std::uint64_t cookie);
   std::optional<std::uint32_t> take_slot();
   Result<std::vector<std::uint8_t>> run_iterator(bpf_program* program, const char* name);
+  void forget_all_listeners_but(std::span<const std::uint8_t> records);
 
   std::unique_ptr<mtlswatch_bpf, Destroy> skeleton_;
   KernelFeatures features_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/sink/reports.h"
 
 namespace mtlswatch {
@@ -13,6 +15,7 @@ struct Host {
                     .forwarding = {2},
                     .return_probes_are_safe = true,
                     .libraries_attached = 1,
+                    .full_maps = {},
                     .lost_lately = 0,
                     .outputs_lost_lately = 0,
                     .output_error = "",
@@ -37,6 +40,16 @@ struct Host {
 TEST(Health, is_good_when_everything_is_seen) {
   EXPECT_TRUE(Host().status().is_ready());
   EXPECT_FALSE(Host().status().is_degraded());
+}
+
+TEST(Health, is_degraded_when_a_map_of_the_kernel_side_is_full) {
+  Host host;
+  host.facts.full_maps = {"observed_processes", "protected_ports"};
+  EXPECT_TRUE(host.status().is_ready());
+  EXPECT_TRUE(host.status().is_degraded());
+  const auto checks = host.status().checks;
+  const auto maps = std::find_if(checks.begin(), checks.end(), [](const HealthCheck& check) { return !check.ok; });
+  EXPECT_EQ(maps->detail, "full: observed_processes, protected_ports; processes and ports that come now are not seen");
 }
 
 TEST(Health, is_not_ready_without_a_configured_backend) {
