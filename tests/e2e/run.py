@@ -6,6 +6,7 @@ Exit code 0: all passed, 1: something failed, 2: usage, 77: skipped, and the las
 import argparse
 import importlib.util
 import os
+import resource
 import shutil
 import sys
 import traceback
@@ -13,7 +14,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 TESTS = ("lab", "matrix", "concurrency", "network", "configuration", "restart", "recording", "commandline", "remote",
-         "handshakes", "memory", "leaks", "faults", "proxies", "chains", "backends", "accuracy", "attacks", "accidents", "client_ca",
+         "handshakes", "memory", "leaks", "faults", "extremes", "proxies", "chains", "backends", "accuracy", "attacks", "accidents", "client_ca",
          "metrics", "correlation_ids", "ecs",
          "outputs", "alerts", "drops", "blindness", "prometheus", "policy", "kubernetes", "scenarios", "hellos", "libraries", "processes", "opaque")
 OF_PROXIES = ("/usr/sbin/haproxy", "/usr/sbin/apache2", "/usr/bin/stunnel4", "/usr/bin/uwsgi-core",
@@ -25,6 +26,7 @@ OF_BACKENDS = ("/usr/bin/uwsgi-core", "/usr/lib/uwsgi/plugins/http_plugin.so", "
                "/usr/lib/python3/dist-packages/uvicorn")
 OF_OUTPUTS = ("/usr/bin/prometheus-alertmanager", "/usr/sbin/rsyslogd")
 SKIPPED = 77
+DESCRIPTORS = 16_384  # of one process, where a crowd comes
 
 
 def missing(agent, test, full=False):
@@ -45,9 +47,12 @@ def missing(agent, test, full=False):
     for program in {"opaque": ("/usr/bin/caddy",), "libraries": ("/usr/bin/objdump",)}.get(test, ()):
         if not os.access(program, os.X_OK):
             return program
-    if test == "kubernetes" and not os.access("/usr/sbin/nft", os.X_OK):
-        return "/usr/sbin/nft"
-    for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else [])):
+    for program in {"kubernetes": ("/usr/sbin/nft",), "extremes": ("/usr/sbin/nft", "/usr/sbin/bpftool")}.get(test, ()):
+        if not os.access(program, os.X_OK):
+            return program
+    if test == "extremes" and resource.getrlimit(resource.RLIMIT_NOFILE)[1] < DESCRIPTORS:
+        return f"a limit of {DESCRIPTORS} descriptors a process"
+    for module in ("h2", "cryptography", "django", *(["uvicorn"] if full else []), *(["seccomp"] if test == "extremes" else [])):
         if importlib.util.find_spec(module) is None:
             return f"python3-{module}"
     if test in ("metrics", "prometheus") and not os.access("/usr/bin/prometheus", os.X_OK):
@@ -90,6 +95,8 @@ def main():
     from lab.laboratory import Laboratory
     from lab.score import Score
     end_children_with_us()
+    if given.test == "extremes":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     score = Score()
     try:
         with Laboratory(os.path.abspath(shutil.which(agent)) if agent else None, score, given.full) as lab:

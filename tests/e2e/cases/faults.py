@@ -12,66 +12,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from lab.agent import configuration
 from lab.cgroup import MemoryLimit
-from lab.check import get
 from lab.client import open_tcp
 from lab.host import PATIENCE_S, Child, children_of, wait_until
-from lab.host import run as run_program
-from lab.nginx import Listener, Upstream
-from lab.steady_load import SteadyLoad
-from lab.traffic import browse
-from lab.truth import Ledger
+from lab.nginx import Listener
+from lab.watched_shop import WatchedShop
 
 MIB = 1 << 20
-WORKERS = 2
 SOAK_S, FULL_SOAK_S = 15, 1800
 HOSTILE = Path(__file__).parent.parent / "lab/hostile.py"
 WALL_CLOCK = Path(__file__).parent.parent / "lab/wall_clock.c"
-
-
-class _World:
-    """nginx and gunicorn, watched, and clients that never stop asking."""
-
-    def __init__(self, lab, score):
-        self.lab, self.score = lab, score
-        self.shop = lab.gunicorn(workers=2)
-        upstream = Upstream("tcp", f"127.0.0.1:{self.shop.port}")
-        self.listeners = [Listener(upstream, "optional"), Listener(upstream, "optional", "TLSv1.2")]
-        self.nginx = lab.nginx(self.listeners, workers=WORKERS)
-        self.socket = lab.directory / "admin.sock"
-
-    def agent(self, environment=None, **settings):
-        return self.lab.agent(configuration([{"name": "shop", "listen": self.shop.listen()}],
-                                            admin={"socket": str(self.socket)}, **settings), environment=environment)
-
-    def status(self):
-        return json.loads(run_program([self.lab.binary, "status", "--json", "--socket", self.socket]).stdout)
-
-    def under_load(self, what, agent, happen, listeners=None):
-        """happen() while clients ask; afterwards a client is judged as ever, and no event was wrong."""
-        load = SteadyLoad(self.lab, listeners or self.listeners, what)
-        loaded = load.wait_for_more()
-        happen()
-        loaded = load.wait_for_more() and loaded
-        load.stop()
-        self.score.check(f"{what}: clients kept asking, and every request was answered", loaded and load.answered_all(), load.problems[:1])
-        self.lab.judge(load.ledger, [event for event in agent.read() if not _is_of_what_was_lost(event)], what)
-
-    def still_sees(self, what, agent, listeners=None):
-        ledger = Ledger()
-        for listener in listeners or self.listeners:
-            browse(self.lab, ledger, listener, "alice", cell=f"after: {what}")
-        ids = {truth.request_id for truth in ledger.requests}
-
-        def told(events):
-            return ids <= {get(event, "http.request.id") for event in events if get(event, "mtlswatch.verdict") == "authenticated"}
-        self.score.check(f"{what}: afterwards requests are judged as ever", agent.wait_for(told))
-
-
-def _is_of_what_was_lost(event):
-    """A request of which no record came through: it is told, as unknown, and cannot be named."""
-    return get(event, "mtlswatch.verdict") == "unknown" and get(event, "url.path") is None
 
 
 def _resident_bytes(pid):
@@ -90,7 +40,7 @@ def _stopped(world):
     world.still_sees("stopped for 2 s", agent)
     world.score.check("stopped for 2 s: it says that records were lost", agent.wait_for(
         lambda _: agent.find("mtlswatch.agent", "agent-loss")))
-    agent.stop()
+    world.end("stopped for 2 s", agent)
 
 
 def _starved(world):
@@ -99,9 +49,10 @@ def _starved(world):
         world.under_load("2 MiB more memory", agent, lambda: time.sleep(2))
     if agent.child.running():
         world.still_sees("2 MiB more memory", agent)
-        agent.stop()
+        world.end("2 MiB more memory", agent)
     else:
         print("      the agent was killed for its memory; systemd would start it again")
+        world.judge("2 MiB more memory", agent)
         agent.child.kill()
 
 
@@ -116,7 +67,7 @@ def _full_disk(world):
         lost = [event for event in agent.find("mtlswatch.agent", "agent-loss") if "output" in json.dumps(event)]
         world.score.check("full disk: it says that an output lost events", agent.wait_for(
             lambda _: agent.find("mtlswatch.agent", "agent-loss")) or lost)
-        agent.stop()
+        world.end("full disk", agent)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
 
@@ -134,7 +85,7 @@ def _full_tables(world):
     tables = {table["name"]: table for table in world.status()["tables"]}
     world.score.check("full tables: none outgrows its limit, and what was forgotten is counted",
                       tables["connections"]["entries"] <= 40 and tables["connections"]["evicted"] > 0, tables["connections"])
-    agent.stop()
+    world.end("full tables", agent)
 
 
 def _many_workers(world):
@@ -147,7 +98,7 @@ def _many_workers(world):
     nginx.stop()
     known = wait_until(lambda: next(each["entries"] for each in world.status()["maps"] if each["name"] == "observed_processes") < 50)
     world.score.check("500 workers: when they are gone, they are forgotten", known, world.status()["maps"])
-    agent.stop()
+    world.end("500 workers", agent)
 
 
 def _clock_jump(world):
@@ -162,7 +113,7 @@ def _clock_jump(world):
         world.still_sees(f"wall clock at {jump:+} h", agent)
         wrong_s = [_told_s(event) - time.time() - 3600 * jump for event in agent.find("mtlswatch.request")[-1:]]
         world.score.check(f"wall clock at {jump:+} h: events tell the new time", wrong_s and abs(wrong_s[0]) < 60, wrong_s)
-    agent.stop()
+    world.end("wall clock", agent)
 
 
 def _told_s(event):
@@ -179,7 +130,7 @@ def _hostile(world):
     world.still_sees("garbage for the probes", agent)
     grown = _resident_bytes(agent.child.pid) - before
     world.score.check("garbage for the probes: the agent keeps nothing of it", grown < 16 * MIB, f"{grown} bytes more")
-    agent.stop()
+    world.end("garbage for the probes", agent)
 
 
 def _soak(world):
@@ -196,17 +147,14 @@ def _soak(world):
     print(f"      resident KiB: {resident[0]} after {seconds / len(resident):.0f} s, {resident[-1]} at the end, most {max(resident)}")
     world.score.check("soak: the second half takes no more memory than the first",
                       max(resident[len(resident) // 2:]) <= 1.1 * max(resident[:len(resident) // 2 + 1]), resident)
-    agent.stop()
+    world.end("soak", agent)
 
 
 def run(lab, score):
-    world = _World(lab, score)
+    world = WatchedShop(lab, score)
     if not lab.binary:
         return
-    wait_until(lambda: len(world.nginx.worker_pids()) == WORKERS)
-    workers = set(world.nginx.worker_pids())
     for fault in (_stopped, _starved, _full_disk, _full_tables, _many_workers, _clock_jump, _hostile, _soak):
         fault(world)
-    kept = set(world.nginx.worker_pids())
-    score.check("nginx kept its workers", kept == workers, f"{sorted(workers)}, now {sorted(kept)}")
+    world.check_workers()
     score.check("and this machine its mounts", not os.path.ismount(lab.directory / "disk"))
