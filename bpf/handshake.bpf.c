@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Probes on OpenSSL, attached by library inode at the places that userspace/probe/library chooses: libssl's own calls,
- * on instructions that the kernel emulates. They fire at handshake rate, never per request.
+ * on instructions that the kernel emulates. They fire at handshake rate, never per request but for on_read and its result.
  */
 #include "kernel_types.h"
 
@@ -50,8 +50,9 @@ int on_peek_return(struct pt_regs *ctx)
 SEC("uprobe")
 int on_read(struct pt_regs *ctx)
 {
-	if (take_hit(ctx) && observed(current_pid()))
-		enter_handshake(ctx->di, MTLSWATCH_DRIVER_READ);
+	__u32 process = take_hit(ctx) ? observed(current_pid()) : 0;
+	if (process)
+		enter_read(ctx->di, ctx->si, process);
 	return 0;
 }
 

@@ -2,16 +2,9 @@
 /* A TLS handshake as function arguments and results tell it; no offset of an OpenSSL structure. */
 #pragma once
 
-#include "ring.bpf.h"
-#include "thread.bpf.h"
+#include "content.bpf.h"
 
 #define ERR_LIB_SSL 20
-
-static __always_inline struct session_state *session_of(__u64 ssl)
-{
-	struct session_key key = { .ssl = ssl, .pid = current_pid() };
-	return bpf_map_lookup_elem(&sessions, &key);
-}
 
 static __always_inline void keep_session(__u64 ssl, __u64 cookie, __u64 established)
 {
@@ -45,10 +38,21 @@ static __always_inline void enter_handshake(__u64 ssl, __u32 driver)
 	thread->certificates = 0;
 	thread->handshake_flags = 0;
 	thread->told_error = 0;
+	thread->read_buffer = 0;
 	thread->handshake_answered = thread->received_answered;
 	thread->taken_session = 0;
 	take_feed(thread);
 	thread->certificate_der = 0;
+}
+
+/* SSL_read(SSL *, void *buffer, int) */
+static __always_inline void enter_read(__u64 ssl, __u64 buffer, __u32 process)
+{
+	struct thread_state *thread;
+	enter_handshake(ssl, MTLSWATCH_DRIVER_READ);
+	thread = thread_of_current(0);
+	if (thread && process & MTLSWATCH_OBSERVED_CONTENT)
+		thread->read_buffer = buffer;
 }
 
 static __always_inline struct thread_state *thread_in_handshake(void)
@@ -101,6 +105,8 @@ static __always_inline void emit_handshake(const struct thread_state *thread, __
 	record->certificates = thread->certificates;
 	record->flags = thread->handshake_flags;
 	record->driver = thread->driver;
+	if (thread->read_buffer && !was_read(thread->ssl))
+		record->flags |= MTLSWATCH_HANDSHAKE_CONTENT;
 	if (thread->handshake_flags & MTLSWATCH_HANDSHAKE_VERIFIED && thread->told_error && thread->told_error == thread->verify_code) {
 		record->verify_depth = thread->told_depth;
 		record->flags |= MTLSWATCH_HANDSHAKE_DEPTH;
@@ -117,6 +123,8 @@ static __always_inline void leave_handshake(int result)
 	cookie = bound_connection(thread);
 	if (tells_of_handshake(thread, cookie, result))
 		emit_handshake(thread, cookie, result);
+	if (thread->driver == MTLSWATCH_DRIVER_READ && result > 0)
+		follow_read(thread, cookie, result);
 	thread->done_ssl = result > 0 ? thread->ssl : 0;
 	thread->done_cookie = cookie;
 	thread->ssl = 0;

@@ -87,6 +87,7 @@ struct thread_state {
 	__u16 error_offset;
 	__u8 has_verify_callback; /* so the verification may have gone on after an error */
 	__u32 driver; /* enum mtlswatch_driver */
+	__u64 read_buffer; /* where this call of SSL_read puts what it reads; 0: nobody asks */
 	__u64 done_ssl; /* of the last handshake call, if that succeeded ... */
 	__u64 done_cookie; /* ... and its connection */
 	__u64 asked_ssl; /* SSL_get1_session was called for it */
@@ -137,6 +138,10 @@ struct session_key {
 struct session_state {
 	__u64 cookie; /* the connection whose bytes it is fed with */
 	__u64 established; /* equal to cookie once application data was read from it */
+	__u64 read_bytes; /* of application data */
+	__u64 content_turn; /* the client's turn that content_left is about */
+	__u32 content_left; /* bytes of it that may still be copied out */
+	__u32 content_ended; /* that there are more was told */
 };
 
 /* key: an SSL object whose handshake is driven by SSL_read or fed through memory. Written by the handshake programs. Full:

@@ -40,7 +40,7 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
 	__u32 process = observed(parent->tgid);
 	if (!process || parent->tgid == child->tgid)
 		return 0;
-	observe(child->tgid, process);
+	observe(child->tgid, process & ~MTLSWATCH_OBSERVED_CONTENT);
 	tell(MTLSWATCH_PROCESS_FORK, child->tgid, parent->tgid);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 #endif
 
-#define MTLSWATCH_CONTRACT_VERSION 4
+#define MTLSWATCH_CONTRACT_VERSION 5
 
 enum mtlswatch_kind {
 	MTLSWATCH_KIND_CONNECTION = 1, /* struct mtlswatch_connection: a socket's facts, once, before its first io */
@@ -22,7 +22,8 @@ enum mtlswatch_kind {
 	MTLSWATCH_KIND_LISTENER = 7, /* struct mtlswatch_connection of a listening socket, from the iterator only */
 	MTLSWATCH_KIND_SESSION = 8, /* struct mtlswatch_session: an older session was offered, stored or found */
 	MTLSWATCH_KIND_STREAM = 9, /* struct mtlswatch_stream: a proxy's own functions tie a request to its client */
-	MTLSWATCH_KIND_COUNT = 10,
+	MTLSWATCH_KIND_CONTENT = 10, /* struct mtlswatch_content: what a process has read from a client, decrypted */
+	MTLSWATCH_KIND_COUNT = 11,
 };
 
 /* Every record begins with this header. Times are CLOCK_BOOTTIME nanoseconds. */
@@ -142,6 +143,19 @@ struct mtlswatch_stream {
 	__u32 reserved;
 };
 
+#define MTLSWATCH_CONTENT_DATA_BYTES 2048 /* most data one record carries; MTLSWATCH_BACKEND_PREFIX_BYTES a turn */
+
+/* Of a process with MTLSWATCH_OBSERVED_CONTENT: what SSL_read returned. Reads beyond a turn's budget are told once, with
+ * nothing captured; later ones only move the position. */
+struct mtlswatch_content {
+	struct mtlswatch_header header;
+	__u64 cookie; /* the client's connection */
+	__u64 position; /* of data[0]: bytes that were read from this session before */
+	__u32 length; /* bytes of this call from position on */
+	__u32 captured_bytes; /* of them, how many data holds */
+	__u8 data[]; /* captured_bytes, then zeros up to a size class: 512 or 2048 */
+};
+
 /* ---- TLS ---------------------------------------------------------------------------------------------------- */
 
 enum mtlswatch_handshake_flags {
@@ -151,6 +165,7 @@ enum mtlswatch_handshake_flags {
 	MTLSWATCH_HANDSHAKE_RECEIVED = 1 << 3, /* receive_result was seen */
 	MTLSWATCH_HANDSHAKE_DEPTH = 1 << 4, /* verify_depth was seen */
 	MTLSWATCH_HANDSHAKE_INCOMPLETE = 1 << 5, /* a call's caller was not found out: certificates may be missing */
+	MTLSWATCH_HANDSHAKE_CONTENT = 1 << 6, /* nothing was read from it before this call, and what is read from now on is told */
 };
 
 /* The call that drove it: SSL_accept leaves by way of SSL_do_handshake. */
@@ -243,6 +258,7 @@ enum mtlswatch_observed {
 	MTLSWATCH_OBSERVED_PEER = 1 << 2, /* has connected to a protected port; set by the kernel side */
 	MTLSWATCH_OBSERVED_LISTENER = 1 << 3, /* has begun to listen, not yet judged; set by the kernel side */
 	MTLSWATCH_OBSERVED_SCANNED = 1 << 4, /* its older sockets have been marked: an unmarked one is accepted */
+	MTLSWATCH_OBSERVED_CONTENT = 1 << 5, /* what it reads from its TLS clients is told */
 };
 
 /* Value of the per-CPU map record_counters; key: enum mtlswatch_kind. */
@@ -290,6 +306,7 @@ MTLSWATCH_ASSERT(sizeof(struct mtlswatch_connection) == 248);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_io) == 96);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_close) == 48);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_stream) == 80);
+MTLSWATCH_ASSERT(sizeof(struct mtlswatch_content) == 56);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_handshake) == 88);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_certificate) == 64 + MTLSWATCH_CERTIFICATE_DATA_BYTES);
 MTLSWATCH_ASSERT(sizeof(struct mtlswatch_session) == 72 + MTLSWATCH_SERVER_NAME_BYTES);

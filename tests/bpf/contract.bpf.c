@@ -14,6 +14,7 @@ struct mtlswatch_connection connection;
 struct mtlswatch_io io;
 struct mtlswatch_close closing;
 struct mtlswatch_stream stream;
+struct mtlswatch_content content;
 struct mtlswatch_handshake handshake;
 struct mtlswatch_certificate certificate;
 struct mtlswatch_session session;

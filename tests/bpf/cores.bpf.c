@@ -24,6 +24,13 @@ int BPF_PROG(run_enter_handshake, __u64 ssl)
 }
 
 SEC("raw_tp")
+int BPF_PROG(run_enter_read, __u64 ssl, __u64 buffer)
+{
+	enter_read(ssl, buffer, observed(current_pid()));
+	return 0;
+}
+
+SEC("raw_tp")
 int BPF_PROG(run_feed, __u64 cookie)
 {
 	struct thread_state *thread = thread_of_current(1);
@@ -48,11 +55,11 @@ int BPF_PROG(run_see_bytes_fed, __u64 address, __u64 length)
 }
 
 SEC("raw_tp")
-int BPF_PROG(run_note_received, __u64 cookie)
+int BPF_PROG(run_note_received, __u64 cookie, __u64 turn)
 {
 	struct thread_state *thread = thread_of_current(1);
 	if (thread)
-		note_received(thread, cookie, 1, 0);
+		note_received(thread, cookie, turn, 0);
 	return 0;
 }
 

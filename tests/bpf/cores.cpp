@@ -47,13 +47,16 @@ std::uint32_t Cores::run(bpf_program* program, std::initializer_list<std::uint64
   return options.retval;
 }
 
-void Cores::observe() {
+void Cores::observe(std::uint32_t flags) {
   const auto pid = static_cast<std::uint32_t>(getpid());
-  const std::uint32_t flags = MTLSWATCH_OBSERVED_SERVER;
   ASSERT_EQ(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.observed_processes), &pid, &flags, BPF_ANY), 0);
 }
 
 void Cores::enter(std::uint64_t ssl) { run(skeleton_->progs.run_enter_handshake, {ssl}); }
+
+void Cores::enter_read(const void* buffer, std::uint64_t ssl) {
+  run(skeleton_->progs.run_enter_read, {ssl, reinterpret_cast<std::uint64_t>(buffer)});
+}
 
 void Cores::leave(int result) { run(skeleton_->progs.run_leave_handshake, {static_cast<std::uint64_t>(result)}); }
 
@@ -77,7 +80,7 @@ void Cores::bytes_fed(std::string_view bytes) {
   run(skeleton_->progs.run_see_bytes_fed, {reinterpret_cast<std::uint64_t>(bytes.data()), bytes.size()});
 }
 
-void Cores::receive_outside(std::uint64_t cookie) { run(skeleton_->progs.run_note_received, {cookie}); }
+void Cores::receive_outside(std::uint64_t cookie, std::uint64_t turn) { run(skeleton_->progs.run_note_received, {cookie, turn}); }
 
 void Cores::certificate(const void* in, std::uint64_t length) {
   run(skeleton_->progs.run_see_certificate, {reinterpret_cast<std::uint64_t>(in), length});

@@ -25,9 +25,11 @@ class Cores : public testing::Test {
   void SetUp() override;
 
   /// This process is one that the agent watches.
-  void observe();
+  void observe(std::uint32_t flags = MTLSWATCH_OBSERVED_SERVER);
   void enter(std::uint64_t ssl = kSession);
   void leave(int result);
+  /// A call of SSL_read that is to put what it reads there.
+  void enter_read(const void* buffer, std::uint64_t ssl = kSession);
   /// The same; the only record that it makes. A failure if that is another one.
   mtlswatch_handshake left_with(int result);
   /// A connection's ClientHello was handed to memory that an SSL object reads from.
@@ -36,7 +38,7 @@ class Cores : public testing::Test {
   void keep_first(std::uint64_t cookie, std::string_view bytes, bool is_tls);
   void bytes_fed(std::string_view bytes);
   /// A receive outside of any call.
-  void receive_outside(std::uint64_t cookie);
+  void receive_outside(std::uint64_t cookie, std::uint64_t turn = 1);
   void certificate(const void* in, std::uint64_t length);
   void session_offered(const void* in, std::uint64_t length);
   void verify_result(int code);

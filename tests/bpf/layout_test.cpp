@@ -57,6 +57,11 @@ Layout stream_layout() {
            AT(flags), AT(reserved)}};
 }
 
+Layout content_layout() {
+  using This = mtlswatch_content;
+  return {sizeof(This), {HEADER, AT(cookie), AT(position), AT(length), AT(captured_bytes), AT(data)}};
+}
+
 Layout handshake_layout() {
   using This = mtlswatch_handshake;
   return {sizeof(This),
@@ -101,6 +106,7 @@ const std::map<std::string, Layout>& layouts() {
       {"mtlswatch_io", io_layout()},
       {"mtlswatch_close", close_layout()},
       {"mtlswatch_stream", stream_layout()},
+      {"mtlswatch_content", content_layout()},
       {"mtlswatch_handshake", handshake_layout()},
       {"mtlswatch_certificate", certificate_layout()},
       {"mtlswatch_session", session_layout()},

@@ -11,12 +11,14 @@
 namespace mtlswatch::test {
 
 std::size_t Record::data_offset() const {
+  if (kind() == MTLSWATCH_KIND_CONTENT) return offsetof(mtlswatch_content, data);
   return kind() == MTLSWATCH_KIND_CERTIFICATE ? offsetof(mtlswatch_certificate, data) : offsetof(mtlswatch_io, data);
 }
 
 std::size_t Record::captured_bytes() const {
-  const std::size_t told = kind() == MTLSWATCH_KIND_CERTIFICATE ? as<mtlswatch_certificate>().captured_bytes
-                                                                : as<mtlswatch_io>().captured_bytes;
+  const std::size_t told = kind() == MTLSWATCH_KIND_CONTENT       ? as<mtlswatch_content>().captured_bytes
+                           : kind() == MTLSWATCH_KIND_CERTIFICATE ? as<mtlswatch_certificate>().captured_bytes
+                                                                  : as<mtlswatch_io>().captured_bytes;
   return std::min(told, bytes_.size() - data_offset());
 }
 

@@ -31,7 +31,7 @@ class Record {
     return value;
   }
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
-  /// The captured bytes of an io or a certificate record.
+  /// The captured bytes of an io, a certificate or a content record.
   std::string_view captured() const;
   /// What follows the captured bytes.
   std::span<const std::uint8_t> behind_captured() const;

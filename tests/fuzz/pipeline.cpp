@@ -86,7 +86,7 @@ class World {
       case 1: return move(wire, a, b, c);
       case 2: return handshake(wire, a, b, c);
       case 3: return certificate(wire, a, b);
-      case 4: return session(wire, a, b);
+      case 4: return a >= 0xc0 ? content(wire, a, b, c) : session(wire, a, b);
       case 5: return give(test::close_record(wire + 1, now_ns_));
       case 6: return pass(a * 20 * kMs);
       case 7: lost_ += a % 4; return;
@@ -162,7 +162,7 @@ class World {
                                           .result = result % 3 - 1,
                                           .verify_code = code % 4 == 0 ? 0 : code,
                                           .certificates = result / 3u % 3,
-                                          .flags = flags & 0xfu,
+                                          .flags = (flags & 0xfu) | (flags & 0x40 ? MTLSWATCH_HANDSHAKE_CONTENT : 0u),
                                           .time_ns = now_ns_});
     auto& facts = *reinterpret_cast<mtlswatch_handshake*>(record.data());
     facts.header.pid = facts.header.tid = kWires[wire].pid;
@@ -196,6 +196,19 @@ class World {
     give(test::raw(facts, MTLSWATCH_KIND_SESSION));
   }
 
+  /// What a process has read from a client; two bits of what make gaps and bytes that were not captured.
+  void content(std::size_t wire, std::uint8_t what, std::uint8_t message, std::uint8_t cut) {
+    const std::string& data = messages()[message % messages().size()];
+    mtlswatch_content facts{};
+    facts.header = test::header(now_ns_, kWires[wire].pid, kWires[wire].pid);
+    facts.cookie = wire + 1;
+    facts.position = content_[wire] + what % 4 / 3;
+    facts.captured_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(data.size(), 255u - cut));
+    facts.length = facts.captured_bytes + (what & 8 ? cut : 0);
+    content_[wire] = facts.position + facts.length;
+    give(test::raw(facts, MTLSWATCH_KIND_CONTENT, test::bytes_of(data).first(facts.captured_bytes), 512));
+  }
+
   /// A session out of a process's cache may be any other's of that process, of which the same must hold.
   bool has_evidence(const std::array<bool, kCount>& seen, std::size_t wire) const {
     if (seen[wire] || !found_) return seen[wire];
@@ -223,7 +236,7 @@ class World {
 
   Pipeline pipeline_;
   std::uint64_t now_ns_ = 1'000'000'000, lost_ = 0, given_ = 0;
-  std::array<std::uint64_t, kCount> sent_{}, received_{}, receive_began_{}, send_turns_{}, receive_turns_{};
+  std::array<std::uint64_t, kCount> sent_{}, received_{}, receive_began_{}, send_turns_{}, receive_turns_{}, content_{};
   std::array<bool, kCount> verified_{}, shown_{}, ended_{};
   bool found_ = false;
 };

@@ -51,6 +51,8 @@ constexpr Words kEvidence[] = {
      "the thread that sent the request on had last received from this client's connection (socket receive, then send)"},
     {"symbol",
      "the proxy's own functions, which tie the stream of this client's connection to the connection that they send it on (probes)"},
+    {"content",
+     "the request itself: it carries a value that this client sent inside TLS and none of the process's other clients did (SSL_read)"},
     {"client hello", "the same TLS hello passed through it: it relays bytes, and the session inside is the next hop's"},
     {"candidates", "the client connections that the process had open and that had carried a request before"},
     {"peer",

@@ -73,6 +73,7 @@ void Pipeline::process(const ProcessFacts& facts) { handle(ProcessKnown{facts});
 
 void Pipeline::tick(std::uint64_t now_ns) {
   handle(Tick{now_ns});
+  decoder_.print_heads(correlator_.compares_heads());
   rules_.tick(now_ns, alerts_);
   hand_on_alerts();
   if (lost_ == 0 || now_ns < loss_reported_ns_ + kLossReportNs) return;

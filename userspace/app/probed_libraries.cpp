@@ -111,6 +111,21 @@ void ProbedLibraries::use_program(const TlsLibrary& program, bool is_dry) {
   add_program(entry, program, is_dry);
 }
 
+bool ProbedLibraries::shows_reads(const TlsLibrary& program) const {
+  const auto known = programs_.find({program.device, program.inode});
+  if (known == programs_.end() || known->second.parts.empty()) return false;
+  const Part& part = known->second.parts.front();
+  const auto is_read = [](const auto& one) { return one.purpose == ProbePurpose::kRead || one.purpose == ProbePurpose::kReadResult; };
+  std::size_t reads = 0;
+  for (std::size_t i = 0; i < part.plan.points.size(); ++i) {
+    if (!is_read(part.plan.points[i])) continue;
+    // SSL_read_ex tells elsewhere how much it read.
+    if (part.plan.points[i].symbol != "SSL_read" || !part.attachment.failures[i].empty()) return false;
+    ++reads;
+  }
+  return reads != 0 && part.attachment.slot && std::none_of(part.plan.unplaced.begin(), part.plan.unplaced.end(), is_read);
+}
+
 template <typename Analysis>
 Result<ProbedLibraries::Part> ProbedLibraries::make_part(const TlsLibrary& file, const Analysis& analyse, bool is_definer) {
   auto fd = open_library(file);

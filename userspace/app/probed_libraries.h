@@ -37,6 +37,8 @@ class ProbedLibraries {
   State use(const TlsLibrary& library, std::uint32_t pid, const std::vector<TlsLibrary>& definers, bool is_dry);
   /// A program that uses a library: probed itself if it drives handshakes in a way that the library's probes do not show.
   void use_program(const TlsLibrary& program, bool is_dry);
+  /// Whether all that this program reads from TLS passes its own probed calls of SSL_read.
+  bool shows_reads(const TlsLibrary& program) const;
   /// Whether use() would need the definers, or has not seen the library yet.
   bool needs_definers(const TlsLibrary& library) const;
 

@@ -13,7 +13,7 @@ namespace {
 
 // By enum mtlswatch_kind. Listeners come from an iterator, never through the ring.
 constexpr std::array kRecordNames = {"unknown", "connection", "io", "close", "handshake", "certificate", "process", "listener",
-                                     "session", "stream"};
+                                     "session", "stream", "content"};
 static_assert(kRecordNames.size() == MTLSWATCH_KIND_COUNT);
 constexpr std::array kFailureNames = {"connection_state", "thread_state", "read_data", "read_certificate",
                                       "observe_process",  "session",      "keep_stream", "find_caller"};

@@ -20,7 +20,8 @@ namespace {
 // Who listens is read by walking the files of all tasks: not at the pace of somebody who listens and connects in a loop.
 constexpr std::uint64_t kBetweenReadsNs = 20'000'000;
 constexpr std::uint64_t kReadShare = 10;  ///< nor for more than a tenth of the time
-constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER;
+constexpr std::uint32_t kDiscovered = MTLSWATCH_OBSERVED_BACKEND | MTLSWATCH_OBSERVED_SERVER | MTLSWATCH_OBSERVED_CONTENT;
+constexpr const char* kContent = "content: no probe of its own, what it reads from its TLS clients is copied, at most 8 KiB a request";
 
 // Debian's, Red Hat's and Alpine's places of libssl.
 constexpr const char* kSystemLibraries[] = {
@@ -122,7 +123,8 @@ Status Watcher::observe(std::vector<ProcessFacts> found) {
     }
   }
   for (const ProcessFacts& facts : found) {
-    const std::uint32_t wanted = facts.backend.empty() ? MTLSWATCH_OBSERVED_SERVER : MTLSWATCH_OBSERVED_BACKEND;
+    const std::uint32_t role = facts.backend.empty() ? MTLSWATCH_OBSERVED_SERVER : MTLSWATCH_OBSERVED_BACKEND;
+    const std::uint32_t wanted = role | (facts.stream_witness == kContent ? MTLSWATCH_OBSERVED_CONTENT : 0);
     const std::uint32_t now = kernel_.observed(facts.pid);
     if ((now & kDiscovered) == wanted) continue;
     const std::uint32_t kept = now & (MTLSWATCH_OBSERVED_PEER | MTLSWATCH_OBSERVED_SCANNED);
@@ -167,6 +169,15 @@ void Watcher::cover(ProcessFacts& facts, bool is_dry) {
   facts.stream_witness = watch_streams(facts, is_dry);
   if (facts.tls_coverage.empty() || facts.tls_coverage == "blind") return;  // handshakes without their certificates mislead
   for (const TlsLibrary& program : discovery_.processes().reader().programs(facts.pid)) libraries_.use_program(program, is_dry);
+  if (facts.stream_witness.empty()) facts.stream_witness = watch_content(facts);
+}
+
+// One that drives its handshakes by reading, and whose sockets leave it open who asked: its reads are probed anyway.
+std::string Watcher::watch_content(const ProcessFacts& facts) {
+  if (!wants_content_.contains(facts.pid) || !facts.backend.empty()) return {};
+  const auto programs = discovery_.processes().reader().programs(facts.pid);
+  const bool shows_reads = std::any_of(programs.begin(), programs.end(), [this](const TlsLibrary& one) { return libraries_.shows_reads(one); });
+  return shows_reads ? kContent : "";
 }
 
 // A proxy that queues: its own functions are probed, once for each executable. One whose sockets mostly tell: where they do
@@ -204,6 +215,12 @@ std::string Watcher::attach_streams(const ProcessFacts& facts, std::uint32_t pid
 bool Watcher::want_streams(std::set<std::uint32_t> pids) {
   if (pids == wants_streams_) return false;
   wants_streams_ = std::move(pids);
+  return true;
+}
+
+bool Watcher::want_content(std::set<std::uint32_t> pids) {
+  if (pids == wants_content_) return false;
+  wants_content_ = std::move(pids);
   return true;
 }
 

@@ -50,6 +50,9 @@ class Watcher {
   /// Returns whether that would change anything.
   bool want_streams(std::set<std::uint32_t> pids);
 
+  /// Likewise of processes whose reads from their clients are worth telling.
+  bool want_content(std::set<std::uint32_t> pids);
+
   const std::map<std::uint32_t, ProcessFacts>& processes() const { return known_; }
   ProbedLibraries& libraries() { return libraries_; }
   const ProbedLibraries& libraries() const { return libraries_; }
@@ -66,6 +69,7 @@ class Watcher {
   void cover(ProcessFacts& facts, bool is_dry);
   std::string watch_streams(const ProcessFacts& facts, bool is_dry);
   std::string watch_on_demand(const ProcessFacts& facts, bool is_dry);
+  std::string watch_content(const ProcessFacts& facts);
   std::string attach_streams(const ProcessFacts& facts, std::uint32_t pid, bool is_dry);
   Result<std::vector<std::uint8_t>> mark_older_connections();
   bool learn(const ProcessFacts& facts);
@@ -81,6 +85,7 @@ class Watcher {
   ProbedLibraries libraries_;
   std::map<FileIdentity, std::string> stream_witnesses_;  ///< by executable: what came of it
   std::set<std::uint32_t> wants_streams_;                        ///< processes
+  std::set<std::uint32_t> wants_content_;  ///< processes
   std::map<std::uint32_t, std::string> streams_on_demand_;  ///< by process: what came of it
 };
 

@@ -43,6 +43,24 @@ struct UpstreamTurn {
   bool tie_agreed = false;  ///< the tied client was answered with what came back
   /// Its process sent nothing else upstream since the request witness was received, and until the first client was answered.
   bool is_lone = false;
+  bool content_compared = false;  ///< what the sockets say, with the content witness
+};
+
+/// A head that was read from a client.
+struct ToldHead {
+  std::uint64_t time_ns = 0;
+  std::uint64_t position = 0;  ///< where the turn began that it came in
+  std::shared_ptr<const HeadPrint> print;
+};
+
+/// What a client has sent inside TLS, from its first byte on: see content_witness.h.
+struct ToldContent {
+  std::uint32_t told_by = 0;  ///< its process; 0: not known, or not in full
+  bool more_unseen = false;
+  bool is_odd = false;  ///< it may have sent anything
+  std::vector<Gram> grams;  ///< of all of it, ascending
+  std::deque<ToldHead> heads;  ///< newest last, at most kHeads
+  static constexpr std::size_t kHeads = 4;
 };
 
 struct Connection {
@@ -85,6 +103,7 @@ struct Connection {
   ConnectionId relayed_from = 0;  ///< Connections::relay_of, once found
   bool is_relayed = false;        ///< the reverse: its process does not end the TLS on it, another one does
   std::uint64_t proxy_session_ns = 0;  ///< when its session began, as the proxy's own functions tell; 0: not told
+  ToldContent content;
   // Egress
   std::deque<UpstreamTurn> turns;   ///< newest last, at most kTurns
   std::uint64_t first_turn_ns = 0;  ///< of the first one ever

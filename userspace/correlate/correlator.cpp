@@ -91,6 +91,8 @@ void Correlator::handle(const StreamTied& event, Findings& out) {
   if (witnesses_.take_news()) exchanges_.retry_all(out.exchanges);
 }
 
+void Correlator::handle(const ContentRead& event, Findings&) { witnesses_.content().on_read(event); }
+
 void Correlator::note_receive(Connection& connection, const Turn& event) {
   if (!connection.first_received_position) connection.first_received_position = event.position;
   connection.receive_turn_position = event.position;
@@ -148,6 +150,7 @@ void Correlator::handle(const HandshakeStep& event, Findings& out) {
   if (!connection || !serves_tls(*connection)) return;
   connections_.touch(*connection, event.actor, event.time_ns);
   const bool was_established = connection->session.state == SessionState::kEstablished;
+  witnesses_.content().on_handshake(*connection, event);
   if (auto report = sessions_.on_step(*connection, event)) out.handshakes.push_back(std::move(*report));
   if (is_no_tls(connection->session)) exchanges_.forget_plaintext(event.id);
   if (auto request = request_behind_handshake(*connection, event)) take_request(connection, std::move(*request), out);

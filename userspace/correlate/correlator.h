@@ -32,6 +32,9 @@ class Correlator {
   WitnessTrust trust(std::uint32_t pid) const { return witnesses_.trust(pid); }
   /// See Witnesses::in_need.
   std::set<std::uint32_t> in_need_of_witness() const { return witnesses_.in_need(); }
+  /// See ContentWitness::in_need and is_told.
+  std::set<std::uint32_t> in_need_of_content() const { return witnesses_.content().in_need(); }
+  bool compares_heads() const { return witnesses_.content().is_told(); }
   std::size_t connections() const { return connections_.size(); }
   /// Those that may be resumed from a server's own cache.
   std::size_t sessions() const { return sessions_.cache().size(); }
@@ -46,6 +49,7 @@ class Correlator {
   void handle(const ConnectionBegan& event, Findings& out);
   void handle(const ClientHelloSeen& event, Findings& out);
   void handle(const ServerHelloSeen& event, Findings& out);
+  void handle(const ContentRead& event, Findings& out);
   void handle(RequestSeen& event, Findings& out);
   void handle(const ResponseSeen& event, Findings& out);
   void handle(const HandshakeStep& event, Findings& out);

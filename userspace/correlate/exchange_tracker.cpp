@@ -156,7 +156,7 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
   if (connection) {
     bool is_settled = true;
     facts.server = connection->opened.local;
-    facts.provenance = tracer_.trace({connection, facts.request.position, facts.response_ns}, is_final, is_settled);
+    facts.provenance = tracer_.trace({connection, facts.request.position, facts.response_ns, true, facts.request.head.print.get()}, is_final, is_settled);
     const auto& peer = facts.provenance.peer_process;
     const bool by_stranger = facts.provenance.peer_kind == PeerKind::kProcess && !(peer && peer->front);
     const bool may_be_a_front = by_stranger && facts.response_ns < discovery_due_ns_;
@@ -164,6 +164,7 @@ bool ExchangeTracker::try_settle(ConnectionId id, Exchange& exchange, bool is_fi
     if ((!is_settled || may_be_a_front) && !is_final) return false;
   }
   exchange.settled = true;
+  facts.request.head.print.reset();
   const auto& peer = facts.provenance.peer_process;
   // What the router read is the exchange; handing it to a worker is not another one.
   if (peer && is_own_router(*peer, *processes_.find(facts.request.actor.pid), facts.server)) return true;

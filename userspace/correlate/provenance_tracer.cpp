@@ -128,12 +128,32 @@ ProvenanceTracer::Received ProvenanceTracer::leave(const Received& step, Connect
   // neighbouring socket calls of it for cause and effect.
   const bool is_exact = answer.kind == WitnessAnswer::Kind::kExact ||
                         (answer.kind == WitnessAnswer::Kind::kExactIfOnly && is_only_candidate(answer.ingress, upstream, sending));
-  const bool is_conclusive = is_exact && peer.tls_coverage != "blind";
+  bool is_conclusive = is_exact && peer.tls_coverage != "blind";
+  if (const auto client = by_content(step, upstream, *turn, sending)) {
+    if (!is_conclusive) {
+      way.attribution = {"content", Confidence::kExact, 1};
+      return enter(*connections_.find(client->id), client->position, "content", way);
+    }
+    is_conclusive = client->id == answer.ingress;
+    if (!is_conclusive) witnesses_.content().contradict(peer.pid);
+  }
   way.may_be_proxys_own |= !is_conclusive && peer.known_proxy == "haproxy" && !turn->tie;
   if (!is_conclusive) return choose(step, upstream, sending, way);
   if (step.by_backend) way.attribution = {answer.method, Confidence::kExact, 1};
   if (!step.by_backend) way.through_stranger |= !peer.front;
   return enter(*connections_.find(answer.ingress), answer.ingress_position, answer.method, way);
+}
+
+// Only what a front sends to a backend is compared: elsewhere nobody has read the head that was sent.
+std::optional<ContentWitness::Client> ProvenanceTracer::by_content(const Received& step, const Connection& upstream, UpstreamTurn& turn,
+                                                                   const Sending& sending) {
+  if (!step.by_backend || !step.head) return std::nullopt;
+  const std::uint32_t pid = upstream.owner_pid;
+  const auto may_have_asked = [&](const Connection& other) { return carried_requests_before(other, sending); };
+  const auto client = witnesses_.content().client_of({*step.head, pid, sending.until_ns}, may_have_asked);
+  if (!client) return std::nullopt;
+  witnesses_.content().compare(turn, client->id, pid);
+  return witnesses_.content().is_trusted(pid) ? client : std::nullopt;
 }
 
 // No witness tells: everybody who may have asked.
@@ -149,6 +169,7 @@ ProvenanceTracer::Received ProvenanceTracer::choose(const Received& step, const 
   }
   way.origins = std::move(origins);
   const auto count = static_cast<std::uint32_t>(way.origins.size());
+  if (step.by_backend && peer->front && count > 1) witnesses_.content().need(peer->pid, sending.from_ns);
   way.attribution = {"candidates", count == 0 ? Confidence::kNone : Confidence::kOneOf, count};
   Hop hop;
   hop.process = peer;

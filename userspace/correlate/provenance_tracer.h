@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "userspace/correlate/connections.h"
@@ -23,6 +24,7 @@ class ProvenanceTracer {
     std::uint64_t position = 0;     ///< stream position of its first byte
     std::uint64_t response_ns = 0;  ///< 0: not answered, or not known
     bool by_backend = true;         ///< false: by a hop
+    const HeadPrint* head = nullptr;  ///< null: not known, or nobody asks
   };
 
   /// When the peer sent it. TLS hides where in a turn it began.
@@ -42,6 +44,7 @@ class ProvenanceTracer {
   Received follow(const Received& step, Provenance& way);
   Received leave(const Received& step, Connection& upstream, const ProcessFacts& peer, Provenance& way);
   Received choose(const Received& step, const Connection& upstream, const Sending& sending, Provenance& way);
+  std::optional<ContentWitness::Client> by_content(const Received& step, const Connection& upstream, UpstreamTurn& turn, const Sending& sending);
   Received enter(const Connection& ingress, std::uint64_t position, const char* evidence, Provenance& way);
   Received pass_relay(const Connection& relay, Provenance& way);
   void meet_peer(const Connection& accepted, const Connection* upstream, Provenance& way);

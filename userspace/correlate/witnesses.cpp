@@ -81,14 +81,21 @@ Witnesses::Upstream Witnesses::keep_response_witness(const Connection& connectio
 
 WitnessTrust Witnesses::trust(std::uint32_t pid) const {
   const SharedProcess process = processes_.find(pid);
+  if (const auto by_content = process->stream_witness.starts_with("content") ? content_.trust(pid) : std::nullopt) return *by_content;
   const bool has_ties = process->stream_witness.starts_with("symbol");
   if (has_ties && (ties_.is_trusted(pid) || !does_one_thing_at_a_time(process->known_proxy))) return ties_.trust(pid);
   if (process->tls_coverage == "blind" || hands_to_other_threads(process->known_proxy)) return {"none", 0, 0};
   return {does_one_thing_at_a_time(process->known_proxy) ? "proof" : "one at a time", 0, 0};
 }
 
+void Witnesses::on_loss() {
+  ties_.on_loss();
+  content_.on_loss();
+}
+
 void Witnesses::forget(std::uint32_t pid) {
   ties_.forget(pid);
+  content_.forget(pid);
   last_sent_.erase(pid);
   delays_.erase(pid);
   needs_.erase(pid);
@@ -102,6 +109,7 @@ void Witnesses::on_established(const Connection& ingress) {
 
 void Witnesses::sweep(std::uint64_t now_ns) {
   ties_.sweep(now_ns);
+  content_.sweep(now_ns);
   std::erase_if(needs_, [now_ns](const auto& item) { return now_ns > item.second + kNeedNs; });
 }
 

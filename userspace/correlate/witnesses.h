@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "userspace/correlate/connections.h"
+#include "userspace/correlate/content_witness.h"
 #include "userspace/correlate/process_directory.h"
 #include "userspace/correlate/stream_ties.h"
 
@@ -33,7 +34,7 @@ struct WitnessAnswer {
 class Witnesses {
  public:
   Witnesses(Connections& connections, const ProcessDirectory& processes)
-      : connections_(connections), processes_(processes), ties_(connections) {}
+      : connections_(connections), processes_(processes), ties_(connections), content_(connections) {}
 
   /// A send: keeps an upstream turn with its request witness, or hands a response witness to the upstream turn it is for.
   /// Returns the upstream connection and turn that got a response witness, if any.
@@ -48,7 +49,10 @@ class Witnesses {
   void on_tied(const StreamTied& event) { ties_.on_tied(event); }
   void on_closed(Connection& connection);
   void on_established(const Connection& ingress);
-  void on_loss() { ties_.on_loss(); }
+  void on_loss();
+  /// What the process read from its clients: asked where all else leaves it open.
+  ContentWitness& content() { return content_; }
+  const ContentWitness& content() const { return content_; }
   WitnessTrust trust(std::uint32_t pid) const;
   bool take_news() { return ties_.take_news(); }
   /// Processes in which the sockets alone left it open lately who asked, or may be misled: the symbol witness is worth its
@@ -90,6 +94,7 @@ class Witnesses {
   Connections& connections_;
   const ProcessDirectory& processes_;
   StreamTies ties_;
+  ContentWitness content_;
   std::unordered_map<std::uint32_t, std::pair<ConnectionId, std::uint64_t>> last_sent_;  ///< upstream: connection, when
   std::unordered_map<std::uint32_t, std::uint64_t> needs_;  ///< when in_need last
   std::unordered_set<std::uint32_t> delays_;  ///< processes that sent a request on while they had read from another client

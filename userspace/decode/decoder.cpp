@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "userspace/decode/characters.h"
 #include "userspace/decode/raw_record.h"
 #include "userspace/decode/record_events.h"
 
@@ -60,6 +61,8 @@ bool Decoder::decode_kind(const mtlswatch_header& header, std::span<const std::u
     case MTLSWATCH_KIND_STREAM:
       out.emplace_back(stream_tied(read_fixed<mtlswatch_stream>(record)));
       return true;
+    case MTLSWATCH_KIND_CONTENT:
+      return decode_content(record, out);
     default:
       return true;  // LISTENER: not an event
   }
@@ -82,9 +85,17 @@ bool Decoder::decode_io(std::span<const std::uint8_t> record, std::vector<Event>
   return true;
 }
 
+bool Decoder::decode_content(std::span<const std::uint8_t> record, std::vector<Event>& out) {
+  const auto content = read_fixed<mtlswatch_content>(record);
+  const auto data = content_data(record, content);
+  if (data) out.emplace_back(contents_.read(content, as_text(*data)));
+  return data.has_value();
+}
+
 void Decoder::decode_close(std::span<const std::uint8_t> record, std::vector<Event>& out) {
   const auto close = read_fixed<mtlswatch_close>(record);
   streams_.close(close.cookie);
+  contents_.close(close.cookie);
   out.emplace_back(connection_closed(close));
 }
 

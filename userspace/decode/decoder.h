@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "userspace/decode/certificate_assembler.h"
+#include "userspace/decode/client_content.h"
 #include "userspace/decode/stream_reader.h"
 #include "userspace/model/events.h"
 
@@ -46,6 +47,9 @@ class Decoder {
   /// From the next certificate on.
   void keep_certificates(bool keep) { certificates_.keep(keep); }
 
+  /// From the next request head on: what the content witness compares.
+  void print_heads(bool print) { streams_.print_heads(print); }
+
   DecoderCounters counters() const;
 
  private:
@@ -53,12 +57,14 @@ class Decoder {
   bool decode_connection(std::span<const std::uint8_t> record, std::vector<Event>& out);
   bool decode_io(std::span<const std::uint8_t> record, std::vector<Event>& out);
   bool decode_certificate(std::span<const std::uint8_t> record, std::vector<Event>& out);
+  bool decode_content(std::span<const std::uint8_t> record, std::vector<Event>& out);
   void decode_close(std::span<const std::uint8_t> record, std::vector<Event>& out);
   void decode_handshake(std::span<const std::uint8_t> record, std::vector<Event>& out);
   void note_losses(const mtlswatch_header& header, std::vector<Event>& out);
 
   StreamReader streams_;
   CertificateAssembler certificates_;
+  ClientContents contents_;
   std::uint64_t previous_ns_ = 0;  ///< time of the previous record
   std::uint64_t records_lost_ = 0;
   std::uint64_t records_ = 0;

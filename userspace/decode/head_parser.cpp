@@ -2,7 +2,9 @@
 #include "userspace/decode/head_parser.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "userspace/decode/head_print.h"
 #include "userspace/decode/http_head.h"
 #include "userspace/decode/request_line.h"
 #include "userspace/decode/uwsgi_head.h"
@@ -20,7 +22,11 @@ HeadExtent measure_head(std::string_view text, std::size_t searched) {
 }
 
 ParsedHead HeadParser::parse(std::string_view text, bool complete) const {
-  return may_be_uwsgi(text) ? parse_uwsgi_head(fields_, text) : parse_http_head(fields_, text, complete);
+  if (may_be_uwsgi(text)) return parse_uwsgi_head(fields_, text);
+  ParsedHead parsed = parse_http_head(fields_, text, complete);
+  auto print = prints_ && complete ? print_head(text) : std::nullopt;
+  if (print) parsed.head.print = std::make_shared<const HeadPrint>(std::move(*print));
+  return parsed;
 }
 
 void HeadParser::keep(std::string_view text, const BufferMask& mask) const {

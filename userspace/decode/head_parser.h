@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes of a complete or cut request head -> RequestHead and how its body is framed, for the protocols a backend may
 // speak: HTTP/1.x and uwsgi. Only headers on the allow-list leave it. Owned by the decoder and the scrubber, shared by
-// their framers; stateless once made.
+// their framers.
 #pragma once
 
 #include <string>
@@ -31,11 +31,15 @@ class HeadParser {
   /// unfinished target nor an unfinished last field is told.
   ParsedHead parse(std::string_view text, bool complete) const;
 
+  /// Whether heads are printed for the content witness: HTTP/1.x alone.
+  void print_heads(bool print) { prints_ = print; }
+
   /// Marks what of this head, or beginning of one, may be recorded.
   void keep(std::string_view text, const BufferMask& mask) const;
 
  private:
   HeaderFields fields_;
+  bool prints_ = false;
 };
 
 }  // namespace mtlswatch

@@ -24,7 +24,8 @@ inline std::optional<mtlswatch_header> read_header(std::span<const std::uint8_t>
                                                                sizeof(mtlswatch_process),
                                                                sizeof(mtlswatch_connection),
                                                                sizeof(mtlswatch_session),
-                                                               sizeof(mtlswatch_stream)};
+                                                               sizeof(mtlswatch_stream),
+                                                               sizeof(mtlswatch_content)};
   mtlswatch_header header;
   if (record.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, record.data(), sizeof header);
@@ -47,6 +48,14 @@ inline std::optional<std::span<const std::uint8_t>> io_data(std::span<const std:
   if (io.captured_bytes > io.header.size - sizeof io || io.captured_bytes > io.length) return std::nullopt;
   if (io.captured_bytes > MTLSWATCH_IO_DATA_BYTES) return std::nullopt;
   return record.subspan(sizeof io, io.captured_bytes);
+}
+
+/// Likewise of what was read from a client.
+inline std::optional<std::span<const std::uint8_t>> content_data(std::span<const std::uint8_t> record,
+                                                                 const mtlswatch_content& content) {
+  if (content.captured_bytes > content.header.size - sizeof content || content.captured_bytes > content.length) return std::nullopt;
+  if (content.captured_bytes > MTLSWATCH_CONTENT_DATA_BYTES) return std::nullopt;
+  return record.subspan(sizeof content, content.captured_bytes);
 }
 
 /// A certificate part's bytes; nothing if they do not lie inside the certificate.

@@ -114,6 +114,7 @@ HandshakeStep handshake_step(const mtlswatch_handshake& record) {
   event.incomplete = (record.flags & MTLSWATCH_HANDSHAKE_INCOMPLETE) != 0;
   event.ssl = record.ssl;
   event.driver = record.driver <= MTLSWATCH_DRIVER_PEEK ? static_cast<HandshakeDriver>(record.driver) : HandshakeDriver::kHandshake;
+  event.content_told = (record.flags & MTLSWATCH_HANDSHAKE_CONTENT) != 0;
   const bool reads = event.driver == HandshakeDriver::kRead;
   event.result = reads ? record.result > 0 : event.driver == HandshakeDriver::kPeek ? 0 : record.result;
   if ((record.flags & MTLSWATCH_HANDSHAKE_VERIFIED) != 0) event.verify_code = record.verify_code;

@@ -20,6 +20,7 @@ void Scrubber::scrub(std::span<std::uint8_t> record) {
   if (!header) return fill_from(record, sizeof(mtlswatch_header), '*');
   fill_from(record, header->size, 0);
   if (header->kind == MTLSWATCH_KIND_IO) return scrub_io(record);
+  if (header->kind == MTLSWATCH_KIND_CONTENT) return fill_from(record, sizeof(mtlswatch_content), '*');
   if (header->kind == MTLSWATCH_KIND_CLOSE) streams_.close(read_fixed<mtlswatch_close>(record).cookie);
   if (header->kind != MTLSWATCH_KIND_CONNECTION) return;
   const auto connection = read_fixed<mtlswatch_connection>(record);

@@ -34,6 +34,9 @@ class StreamReader {
   /// data: the record's captured bytes. mask, if given, is marked with those that may be recorded.
   void read(const mtlswatch_io& io, std::span<const std::uint8_t> data, std::vector<Event>& out, ByteMask* mask = nullptr);
 
+  /// See HeadParser.
+  void print_heads(bool print) { parser_.print_heads(print); }
+
   StreamCounters counters() const { return {connections_.evicted(), connections_unknown_}; }
 
  private:

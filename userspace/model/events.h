@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "userspace/model/address.h"
 #include "userspace/model/certificate.h"
+#include "userspace/model/content.h"
 #include "userspace/model/hello.h"
 #include "userspace/model/http.h"
 #include "userspace/model/process.h"
@@ -81,6 +84,17 @@ struct StreamTied {
   bool by_socket = false;                ///< its client's socket was found in the request itself; there is no session
 };
 
+/// A process has read this from a TLS client of its own, decrypted.
+struct ContentRead {
+  std::uint64_t time_ns = 0;
+  Actor actor;
+  ConnectionId id = 0;
+  bool odd = false;          ///< what this client has asked is not known in full, from now on for good
+  bool more_unseen = false;  ///< more of a body was read, and further reads may not be told until the client's next turn
+  std::vector<Gram> grams;   ///< of what was read now, and of its joint with what was read before
+  std::shared_ptr<const HeadPrint> head;  ///< that was completed by it; null: none
+};
+
 /// The first bytes received on an ingress connection that is not a backend's.
 enum class FirstBytes { kTls, kHttp1, kHttp2, kProxyProtocol, kOther };
 struct ConnectionBegan {
@@ -136,6 +150,7 @@ struct HandshakeStep {
   bool incomplete = false;  ///< a call inside was perhaps missed: what is told is true, and may not be all
   std::uint64_t ssl = 0;
   int result = 0;  ///< 1: established; it never is where the driver is kPeek
+  bool content_told = false;  ///< nothing was read from it before; what is read from now on comes as ContentRead
   std::optional<int> verify_code;     ///< X509_V_*
   std::optional<int> verify_depth;    ///< of the certificate that the code is about; 0: the leaf
   std::optional<int> reason;          ///< library-20 reason, SSL_R_*
@@ -216,7 +231,7 @@ struct Tick {
   std::uint64_t now_ns = 0;
 };
 
-using Event = std::variant<ConnectionOpened, Turn, StreamTied, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, RequestSeen,
+using Event = std::variant<ConnectionOpened, Turn, StreamTied, ConnectionBegan, ClientHelloSeen, ServerHelloSeen, ContentRead, RequestSeen,
                            ResponseSeen, HandshakeStep, PeerCertificate, SessionOffered, SessionCached, ConnectionClosed,
                            ProcessChange, RecordsLost, ProcessKnown, Tick>;
 

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "userspace/model/content.h"
 
 namespace mtlswatch {
 
@@ -43,6 +46,7 @@ struct RequestHead {
   std::string span_id;
   std::vector<HeaderField> identity_headers;  ///< those the policy watches, in order
   HeadAnomalies anomalies;
+  std::shared_ptr<const HeadPrint> print;  ///< null: nobody asks, or there is doubt how the head is read
 };
 
 }  // namespace mtlswatch

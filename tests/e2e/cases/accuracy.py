@@ -3,10 +3,13 @@
 certificates and without among them. Nothing may be wrong; what may be left open depends on the proxy. --full: 5,000
 requests a row."""
 
+import json
+import os
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from lab.check import get, of_dataset
 from lab.client import Http1, Http2, open_tcp, tls_context
@@ -41,7 +44,7 @@ class Row:
     equal: bool = False
     big: bool = False  # answers of 256 KiB: HTTP/2 stops and goes on with each
     trust: str = "one at a time"  # the state that `targets` tells of its process
-    stranger: bool = False  # no front: an unverified request is its own
+    on_demand: bool = False  # its witness is switched on when it is needed
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,7 @@ class Asked:
 
     @property
     def verdict(self):
-        if self.who:
-            return AUTHENTICATED
-        return DIRECT if self.row.stranger else NO_CERTIFICATE
+        return AUTHENTICATED if self.who else NO_CERTIFICATE
 
 
 def _nginx_rows(lab, tcp, one_thread):
@@ -77,7 +78,7 @@ def _nginx_rows(lab, tcp, one_thread):
     # One of its own: its HTTP/2 clients make the agent ask nginx's own functions.
     streams = Listener(tcp, "optional", http2=True)
     lab.nginx([streams])
-    http2 = Row("nginx HTTP/2", streams.port, 0.99, streams=16, trust="believed")
+    http2 = Row("nginx HTTP/2", streams.port, 0.99, streams=16, trust="believed", on_demand=True)
     return [*rows.values(), replace(rows["keep-alive"], name="nginx 64 connections", connections=64), http2,
             replace(http2, name="nginx HTTP/2, big answers", big=True),
             replace(rows["keep-alive"], name="nginx equal heads", port=equal.port, equal=True)]
@@ -94,7 +95,7 @@ def _haproxy_rows(lab, server, one_thread):
     for name, variant, more in _HAPROXY:  # a process for each: what is learned about one does not help another
         door = Door("optional", variant=variant)
         lab.front(HAProxy, [door], server, label=name, at_once=4, alpn="h2" if "streams" in more else "http/1.1")
-        rows.append(Row(f"haproxy {name}", door.port, 0.98, trust="believed", **more))
+        rows.append(Row(f"haproxy {name}", door.port, 0.98, trust="believed", on_demand="streams" in more, **more))
     for variant in ("always", "queue"):
         door = Door("optional", variant=variant)
         lab.front(HAProxy, [door], one_thread, label=f"equal {variant}", at_once=4)
@@ -102,8 +103,8 @@ def _haproxy_rows(lab, server, one_thread):
     return rows
 
 
-def _other_rows(lab, server):
-    plain, streams, stunnel, node = (Door("optional") for _ in range(4))
+def _other_rows(lab, server, one_thread):
+    plain, streams, stunnel, node, node_equal = (Door("optional") for _ in range(5))
     lab.front(Apache, [plain], server)
     lab.front(Apache, [streams], server, http2=True)
     lab.front(Stunnel, [stunnel], server)
@@ -111,7 +112,10 @@ def _other_rows(lab, server):
             Row("stunnel", stunnel.port, 0.99, trust="proof")]
     if shutil.which("node"):
         lab.front(Node, [node], server)
-        rows.append(Row("node", node.port, stranger=True))
+        lab.front(Node, [node_equal], one_thread, label="equal")
+        rows += [Row("node", node.port, 0.95, trust="believed", on_demand=True),
+                 Row("node 64 connections", node.port, connections=64, trust="believed", on_demand=True),
+                 Row("node equal heads", node_equal.port, equal=True, trust="one at a time")]
     return rows
 
 
@@ -145,7 +149,8 @@ class _Crowd:
     def _request(self, source_port, who, number):
         if self.row.equal:
             return "GET", "/t/equal", {}, None
-        return "GET", f"/{'big' if self.row.big else 't'}/{who}/{source_port}/{number}", {"X-Request-ID": new_request_id(who or "nobody")}, None
+        headers = {"X-Request-ID": new_request_id(who or "nobody"), "Cookie": f"session={sha256(str(source_port).encode()).hexdigest()}"}
+        return "GET", f"/{'big' if self.row.big else 't'}/{who}/{source_port}/{number}", headers, None
 
     def _asked(self, source_port, who, request, answer):
         if answer.status != 200:
@@ -235,12 +240,14 @@ def run(lab, score):
     server = f"127.0.0.1:{shop.port}"
     one_thread, socket_path = f"127.0.0.1:{till.port}", lab.directory / "admin.sock"
     rows = [*_nginx_rows(lab, Upstream("tcp", server), one_thread), *_haproxy_rows(lab, server, one_thread),
-            *_other_rows(lab, server)]
+            *_other_rows(lab, server, one_thread)]
     contexts = {(who, http2): tls_context(lab.pki, lab.pki.clients.get(who), ("h2",) if http2 else ())
                 for who in PEOPLE for http2 in (False, True)}
-    agent, asked, warming = lab.agent(f'admin: {{socket: "{socket_path}"}}\nlimits: {{ring_bytes: {RING_BYTES}}}\n'), [], []
+    node = shutil.which("node")  # an interpreter is no front by itself
+    fronts = json.dumps([{"executable": os.path.realpath(node), "uid": 0}] if node else [])
+    agent, asked, warming = lab.agent(f'admin: {{socket: "{socket_path}"}}\nlimits: {{ring_bytes: {RING_BYTES}}}\nfronts: {fronts}\n'), [], []
     for row in rows:
-        if row.streams and row.trust == "believed" and agent.runs:
+        if row.on_demand and agent.runs:
             warming.append(replace(row, name=f"{row.name}, not believed yet", big=False, at_least=0))
             asked += _warm_up(lab, warming[-1], contexts, socket_path, score)
         asked += _Crowd(lab, row, contexts).ask()

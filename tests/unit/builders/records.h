@@ -101,6 +101,23 @@ inline RawRecord io_record(const IoFields& fields) {
   return raw(record, MTLSWATCH_KIND_IO, bytes_of(fields.data), data_class);
 }
 
+struct ContentFields {
+  std::uint64_t cookie = 1;
+  std::uint64_t position = 0;
+  std::string_view data = {};
+  std::uint32_t length = 0;  ///< 0: size of data
+};
+
+inline RawRecord content_record(const ContentFields& fields) {
+  mtlswatch_content record{};
+  record.header = header();
+  record.cookie = fields.cookie;
+  record.position = fields.position;
+  record.captured_bytes = static_cast<std::uint32_t>(fields.data.size());
+  record.length = fields.length != 0 ? fields.length : record.captured_bytes;
+  return raw(record, MTLSWATCH_KIND_CONTENT, bytes_of(fields.data), fields.data.size() <= 512 ? 512 : 2048);
+}
+
 inline RawRecord close_record(std::uint64_t cookie = 1, std::uint64_t time_ns = 1000) {
   mtlswatch_close record{};
   record.header = header(time_ns);
