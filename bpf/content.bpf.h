@@ -25,6 +25,14 @@ static __always_inline struct session_state *session_of(__u64 ssl)
 	return bpf_map_lookup_elem(&sessions, &key);
 }
 
+static __always_inline void keep_session(__u64 ssl, __u64 cookie, __u64 established)
+{
+	struct session_key key = { .ssl = ssl, .pid = current_pid() };
+	struct session_state state = { .cookie = cookie, .established = established };
+	if (bpf_map_update_elem(&sessions, &key, &state, BPF_ANY))
+		count_failure(MTLSWATCH_FAILURE_SESSION);
+}
+
 static __always_inline _Bool was_read(__u64 ssl)
 {
 	struct session_state *session = session_of(ssl);
@@ -91,8 +99,15 @@ static __always_inline void follow_read(const struct thread_state *thread, __u64
 	struct session_state *session = session_of(thread->ssl);
 	struct content_part part = { .cookie = cookie, .length = length, .user_data = thread->read_buffer };
 	__u32 wanted;
-	if (!session || !cookie || session->cookie != cookie)
+	if (!cookie)
 		return;
+	if (!session || session->cookie != cookie) {
+		keep_session(thread->ssl, cookie, cookie);
+		session = session_of(thread->ssl);
+		if (!session)
+			return;
+	}
+	session->established = cookie;
 	part.position = session->read_bytes;
 	session->read_bytes += length;
 	if (!thread->read_buffer)

@@ -6,14 +6,6 @@
 
 #define ERR_LIB_SSL 20
 
-static __always_inline void keep_session(__u64 ssl, __u64 cookie, __u64 established)
-{
-	struct session_key key = { .ssl = ssl, .pid = current_pid() };
-	struct session_state state = { .cookie = cookie, .established = established };
-	if (bpf_map_update_elem(&sessions, &key, &state, BPF_ANY))
-		count_failure(MTLSWATCH_FAILURE_SESSION);
-}
-
 /* An SSL object that reads from memory belongs to the connection whose first bytes were just handed to that memory. */
 static __always_inline void take_feed(struct thread_state *thread)
 {
@@ -74,7 +66,7 @@ static __always_inline __u64 bound_connection(const struct thread_state *thread)
 
 /* SSL_read and SSL_peek drive a handshake as they go, and do so no more once data flows: whether this call had to do with
  * one. */
-static __always_inline _Bool tells_of_handshake(const struct thread_state *thread, __u64 cookie, int result)
+static __always_inline _Bool tells_of_handshake(const struct thread_state *thread, __u64 cookie)
 {
 	struct session_state *session;
 	if (thread->driver == MTLSWATCH_DRIVER_HANDSHAKE || thread->certificates ||
@@ -83,11 +75,7 @@ static __always_inline _Bool tells_of_handshake(const struct thread_state *threa
 	if (thread->driver == MTLSWATCH_DRIVER_PEEK)
 		return thread->receive_result > 0;
 	session = session_of(thread->ssl);
-	if (!cookie || (session && session->established == cookie))
-		return 0;
-	if (result > 0)
-		keep_session(thread->ssl, cookie, cookie);
-	return 1;
+	return cookie && !(session && session->established == cookie);
 }
 
 static __always_inline void emit_handshake(const struct thread_state *thread, __u64 cookie, int result)
@@ -121,7 +109,7 @@ static __always_inline void leave_handshake(int result)
 	if (!thread)
 		return;
 	cookie = bound_connection(thread);
-	if (tells_of_handshake(thread, cookie, result))
+	if (tells_of_handshake(thread, cookie))
 		emit_handshake(thread, cookie, result);
 	if (thread->driver == MTLSWATCH_DRIVER_READ && result > 0)
 		follow_read(thread, cookie, result);

@@ -49,6 +49,29 @@ TEST_F(ContentCore, counts_on_from_call_to_call) {
   EXPECT_EQ(only(read("second")).position, 5u);
 }
 
+// The client's certificate, the end of its handshake and its first request may be read at once.
+TEST_F(ContentCore, counts_on_behind_a_call_that_has_ended_the_handshake_too) {
+  enter_read("first");
+  verify_result(0);
+  leave(5);
+  take();
+  EXPECT_EQ(only(read("second")).position, 5u);
+}
+
+TEST_F(ContentCore, counts_from_the_first_call_of_a_session_that_is_fed_by_its_socket) {
+  enter_read("first", kSession + 1);
+  receive(9, MTLSWATCH_ROLE_INGRESS, 5);
+  receive_outside(9);
+  verify_result(0);
+  leave(5);
+  EXPECT_EQ(take().size(), 2u);
+  enter_read("second", kSession + 1);
+  leave(6);
+  const auto told = only(take());
+  EXPECT_EQ(told.cookie, 9u);
+  EXPECT_EQ(told.position, 5u);
+}
+
 TEST_F(ContentCore, says_at_the_handshake_that_nothing_was_read_before) {
   enter_read("");
   EXPECT_EQ(left_with(-1).flags & MTLSWATCH_HANDSHAKE_CONTENT, static_cast<unsigned>(MTLSWATCH_HANDSHAKE_CONTENT));

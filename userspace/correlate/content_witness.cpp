@@ -79,7 +79,10 @@ void ContentWitness::add_grams(ToldContent& content, const std::vector<Gram>& gr
 
 void ContentWitness::stop_following(ToldContent& content) {
   grams_ -= std::min(grams_, content.grams.size());
-  content = {.told_by = content.told_by, .is_odd = true};
+  const std::uint32_t told_by = content.told_by;
+  content = {};
+  content.told_by = told_by;
+  content.is_odd = true;
 }
 
 void ContentWitness::on_loss() {
