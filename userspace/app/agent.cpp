@@ -256,8 +256,7 @@ void Agent::give_tick(std::uint64_t now_ns) {
   last_tick_ns_ = now_ns;
   if (recording_) keep(FrameType::kTick, encode_tick(now_ns));
   pipeline_.tick(now_ns);
-  if (watcher_.want_streams(pipeline_.correlator().in_need_of_witness())) want_scan(now_ns);
-  if (watcher_.want_content(pipeline_.correlator().in_need_of_content())) want_scan(now_ns);
+  if (watcher_.want(pipeline_.correlator().in_need_of_witness(), pipeline_.correlator().in_need_of_content())) want_scan(now_ns);
 }
 
 void Agent::on_report(Report& report) {

@@ -212,15 +212,10 @@ std::string Watcher::attach_streams(const ProcessFacts& facts, std::uint32_t pid
   return outcome;
 }
 
-bool Watcher::want_streams(std::set<std::uint32_t> pids) {
-  if (pids == wants_streams_) return false;
-  wants_streams_ = std::move(pids);
-  return true;
-}
-
-bool Watcher::want_content(std::set<std::uint32_t> pids) {
-  if (pids == wants_content_) return false;
-  wants_content_ = std::move(pids);
+bool Watcher::want(std::set<std::uint32_t> streams, std::set<std::uint32_t> content) {
+  if (streams == wants_streams_ && content == wants_content_) return false;
+  wants_streams_ = std::move(streams);
+  wants_content_ = std::move(content);
   return true;
 }
 

@@ -48,10 +48,8 @@ class Watcher {
   void use_pods(const PodDirectory& pods) { discovery_.use_pods(pods); }
   /// Processes for which a witness on demand is worth its cost: the next scan switches it on for them, off for others.
   /// Returns whether that would change anything.
-  bool want_streams(std::set<std::uint32_t> pids);
-
-  /// Likewise of processes whose reads from their clients are worth telling.
-  bool want_content(std::set<std::uint32_t> pids);
+  /// content: likewise of processes whose reads from their clients are worth telling.
+  bool want(std::set<std::uint32_t> streams, std::set<std::uint32_t> content);
 
   const std::map<std::uint32_t, ProcessFacts>& processes() const { return known_; }
   ProbedLibraries& libraries() { return libraries_; }

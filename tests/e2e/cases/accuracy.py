@@ -114,8 +114,8 @@ def _other_rows(lab, server, one_thread):
         lab.front(Node, [node], server)
         lab.front(Node, [node_equal], one_thread, label="equal")
         rows += [Row("node", node.port, 0.95, trust="believed", on_demand=True),
-                 Row("node 64 connections", node.port, connections=64, trust="believed", on_demand=True),
-                 Row("node equal heads", node_equal.port, equal=True, trust="one at a time")]
+                 Row("node 64 connections", node.port, 0.95, connections=64, trust="believed", on_demand=True),
+                 Row("node equal heads", node_equal.port, equal=True, trust="not yet")]
     return rows
 
 
