@@ -23,7 +23,7 @@ SEC("uretprobe")
 int on_handshake_return(struct pt_regs *ctx)
 {
 	if (take_return_hit(ctx))
-		leave_handshake((int)ctx->ax);
+		leave_handshake((int)ctx->ax, 0);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ SEC("uretprobe")
 int on_peek_return(struct pt_regs *ctx)
 {
 	if (take_return_hit(ctx))
-		leave_handshake((int)ctx->ax);
+		leave_handshake((int)ctx->ax, 0);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ SEC("uprobe")
 int on_read_result(struct pt_regs *ctx)
 {
 	if (take_return_hit(ctx))
-		leave_handshake((int)ctx->ax);
+		leave_handshake((int)ctx->ax, 1);
 	return 0;
 }
 

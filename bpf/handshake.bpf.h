@@ -102,7 +102,8 @@ static __always_inline void emit_handshake(const struct thread_state *thread, __
 	submit_record(record);
 }
 
-static __always_inline void leave_handshake(int result)
+/* reads: the call may have been SSL_read. */
+static __always_inline void leave_handshake(int result, const _Bool reads)
 {
 	struct thread_state *thread = thread_in_handshake();
 	__u64 cookie;
@@ -111,7 +112,7 @@ static __always_inline void leave_handshake(int result)
 	cookie = bound_connection(thread);
 	if (tells_of_handshake(thread, cookie))
 		emit_handshake(thread, cookie, result);
-	if (thread->driver == MTLSWATCH_DRIVER_READ && result > 0)
+	if (reads && thread->driver == MTLSWATCH_DRIVER_READ && result > 0)
 		follow_read(thread, cookie, result);
 	thread->done_ssl = result > 0 ? thread->ssl : 0;
 	thread->done_cookie = cookie;

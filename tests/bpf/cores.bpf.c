@@ -66,7 +66,7 @@ int BPF_PROG(run_note_received, __u64 cookie, __u64 turn)
 SEC("raw_tp")
 int BPF_PROG(run_leave_handshake, __u64 result)
 {
-	leave_handshake((int)result);
+	leave_handshake((int)result, 1);
 	return 0;
 }
 

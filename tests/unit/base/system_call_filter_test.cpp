@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -72,7 +73,7 @@ TEST_F(SystemCallFilter, lets_no_program_be_started) {
 TEST_F(SystemCallFilter, refuses_what_would_touch_other_processes_or_the_host) {
   EXPECT_TRUE(holds([] {
     const pid_t other = ::fork();
-    if (other == 0) ::_exit(::alarm(60) == 0 && ::pause());
+    if (other == 0) ::_exit(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::pause());
     if (!filter_system_calls(true)) return false;
     const rlimit limit{1, 1};
     return ::kill(other, 0) == 0 && is_refused(::kill(other, SIGKILL)) && is_refused(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)) &&
