@@ -61,7 +61,8 @@ def _context(lab, who):
 def _check(scene, what, path, expected, verdict="authenticated", violations=None):
     event, said = scene.said(path)
     scene.score.check(f"{what}: {expected}", said == expected and get(event, "mtlswatch.verdict") == verdict and
-                      get(event, "mtlswatch.violations") == violations, f"{said} {get(event, 'mtlswatch.verdict')}")
+                      get(event, "mtlswatch.violations") == violations,
+                      f"{said} {get(event, 'mtlswatch.verdict')} {get(event, 'mtlswatch.attribution')}")
 
 
 def _check_agreement(scene):
