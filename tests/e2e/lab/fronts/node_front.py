@@ -24,7 +24,7 @@ class Node(Front):
     never_resumed = ("TLSv1.2 id", "TLSv1.3 stateful")  # without tickets only TLS 1.2, and only by the program's own cache
 
     def __init__(self, directory, pki, doors, server, label=""):
-        self.name = "-".join(filter(None, ("node", label)))
+        self.name = "-".join(filter(None, (self.name, label)))
         super().__init__(directory, pki, doors)
         configuration = self.directory / "node.json"
         configuration.write_text(json.dumps({
