@@ -125,7 +125,7 @@ struct OwnVerification {
 };
 
 struct Attribution {
-  std::string method = "none";  ///< "request+response", "response", "symbol", "candidates", "peer", "none"
+  std::string method = "none";  ///< "request+response", "response", "symbol", "content", "candidates", "peer", "none"
   Confidence confidence = Confidence::kNone;
   std::uint32_t candidates = 0;
 };
